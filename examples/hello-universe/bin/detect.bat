@@ -1,0 +1,3 @@
+@echo off
+rem Every application may be greeted.
+exit /b 0
