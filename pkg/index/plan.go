@@ -1,0 +1,65 @@
+package index
+
+import (
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Publication is a list together with where it is to go and what its children
+// are made of.
+type Publication struct {
+	Index Index
+	// Children has the content of every entry, in the entries' order. A child
+	// without Raw can be published only where the destination has it already.
+	Children []Manifest
+	// To is where the list goes; the first tag is written before the others.
+	To []name.Tag
+	// Fresh says that the children were resolved just now, so that one whose
+	// origin is the destination repository need not be looked for there.
+	Fresh bool
+}
+
+// StepKind says what a step of a plan does.
+type StepKind string
+
+// The kinds of step, in the order in which they are carried out.
+const (
+	StepMount  StepKind = "mount"  // make a blob of another repository of the registry known
+	StepUpload StepKind = "upload" // send a blob
+	StepChild  StepKind = "child"  // put a child manifest by its digest
+	StepList   StepKind = "list"   // put the list at its tag
+	StepVerify StepKind = "verify" // read the list back and compare its bytes
+	StepTag    StepKind = "tag"    // put the list at a further tag
+)
+
+// Step is one thing that publishing does, or finds done already.
+type Step struct {
+	Kind   StepKind
+	Digest v1.Hash
+	Size   int64
+	// Media is the content type that a manifest is put with.
+	Media string
+	// To is the repository that is written to, Tag the tag in it (StepList,
+	// StepVerify, StepTag).
+	To  name.Repository
+	Tag string
+	// From is the repository that a blob is mounted or copied from; its zero
+	// value says that the bytes are at hand in Blob or Raw.
+	From name.Repository
+	// Blob reads the bytes of a blob where they are at hand.
+	Blob Blob
+	// Raw is the bytes of a manifest or a list.
+	Raw []byte
+	// Entry is the line of the list that the step is done for; nil for the
+	// list's own steps.
+	Entry *Entry
+	// Skipped says that the destination has it already.
+	Skipped bool
+}
+
+// Plan is what publishing a list will do, in order: all blobs, then all
+// children, then the list, then its further tags.
+type Plan struct {
+	Index Index
+	Steps []Step
+}
