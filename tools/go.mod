@@ -1,3 +1,5 @@
+// Programs that acceptance tests and the demo run; nothing here is part of pack.
+
 module github.com/buildpacks-community/pack-manifest/tools
 
 go 1.26.6

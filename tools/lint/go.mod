@@ -1,3 +1,5 @@
+// The linters, apart from the other tools: what they require does not fit together.
+
 module github.com/buildpacks-community/pack-manifest/tools/lint
 
 go 1.26.6
