@@ -1,0 +1,270 @@
+package index
+
+import (
+	"fmt"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// RuleID is the name of a rule, as users type and read it.
+type RuleID string
+
+// The rules.
+const (
+	DigestMismatch    RuleID = "digest-mismatch"
+	NotAnImage        RuleID = "not-an-image"
+	ConfigUnreadable  RuleID = "config-unreadable"
+	EmptyList         RuleID = "empty-list"
+	PlatformMissing   RuleID = "platform-missing"
+	PlatformDuplicate RuleID = "platform-duplicate"
+	PlatformUnknown   RuleID = "platform-unknown"
+	MediaTypeMixed    RuleID = "media-type-mixed"
+	AnnotationsInV2S2 RuleID = "annotations-in-v2s2"
+)
+
+// Severity is what a finding does. The zero value is a note.
+type Severity uint8
+
+const (
+	// Note is shown to those who ask for more.
+	Note Severity = iota
+	// Warning is shown and stops nothing.
+	Warning
+	// Error stops what was to be done before anything is written.
+	Error
+)
+
+// String returns "note", "warning" or "error".
+func (s Severity) String() string { return [...]string{"note", "warning", "error"}[min(s, Error)] }
+
+// Finding is one thing that a rule found wrong.
+type Finding struct {
+	Rule     RuleID
+	Severity Severity
+	Entry    Entry   // the entry that it is about; its zero value: the list itself
+	Others   []Entry // entries that it collides with
+	Message  string  // the cause, in one sentence
+}
+
+// Rejection is an error of the kind ErrInvalid: findings stopped what was to be
+// done.
+type Rejection struct{ Findings []Finding }
+
+// Error returns the messages, each with its rule.
+func (r *Rejection) Error() string {
+	var texts []string
+	for _, f := range r.Findings {
+		texts = append(texts, fmt.Sprintf("%s (%s)", f.Message, f.Rule))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap makes errors.Is find ErrInvalid.
+func (r *Rejection) Unwrap() error { return ErrInvalid }
+
+// Rule looks at a list and says what is wrong. A rule sets no severity:
+// [Judge] does.
+type Rule func(Index) []Finding
+
+// Check returns what the rules find, in the order of the entries.
+func (ix Index) Check(rules ...Rule) []Finding {
+	var findings []Finding
+	for _, rule := range rules {
+		findings = append(findings, rule(ix)...)
+	}
+	return findings
+}
+
+// Context is what a list is about to be used for.
+type Context uint8
+
+const (
+	// Local is keeping it in local storage: what can be repaired there never
+	// blocks.
+	Local Context = iota
+	// Publish is writing it to a registry.
+	Publish
+)
+
+// severity is the table of severities: rule by context.
+func severity(rule RuleID, in Context) Severity {
+	local, publish := Error, Error
+	switch rule {
+	case EmptyList:
+		local = Note
+	case PlatformMissing:
+		local = Warning
+	case PlatformUnknown:
+		local, publish = Warning, Warning
+	case MediaTypeMixed:
+		local, publish = Note, Warning
+	default: // an error in both
+	}
+	if in == Publish {
+		return publish
+	}
+	return local
+}
+
+// Judge sets the severity of each finding for the context and returns them all,
+// and a Rejection where one of them is an error.
+func Judge(findings []Finding, in Context) ([]Finding, error) {
+	judged := make([]Finding, len(findings))
+	stops := false
+	for i, f := range findings {
+		f.Severity = max(f.Severity, severity(f.Rule, in))
+		stops = stops || f.Severity == Error
+		judged[i] = f
+	}
+	if stops {
+		return judged, &Rejection{judged}
+	}
+	return judged, nil
+}
+
+// NotEmpty finds a list without an image.
+func NotEmpty(ix Index) []Finding {
+	for _, e := range ix.entries {
+		if !e.IsAttestation() {
+			return nil
+		}
+	}
+	return []Finding{{Rule: EmptyList, Message: "the list has no image"}}
+}
+
+// PlatformPresent finds images whose entry lacks the operating system or the
+// architecture: "all manifests MUST have OS and architecture defined"
+// (https://github.com/buildpacks/pack/issues/1678).
+func PlatformPresent(ix Index) []Finding {
+	var findings []Finding
+	for _, e := range ix.entries {
+		if missing := missingFields(e); missing != "" {
+			findings = append(findings, Finding{
+				Rule: PlatformMissing, Entry: e.clone(),
+				Message: "the image has no " + missing,
+			})
+		}
+	}
+	return findings
+}
+
+func missingFields(e Entry) string {
+	if e.IsAttestation() || e.MediaType.IsIndex() {
+		return ""
+	}
+	var p v1.Platform
+	if e.Platform != nil {
+		p = *e.Platform
+	}
+	switch {
+	case p.OS == "" && p.Architecture == "":
+		return "operating system and no architecture"
+	case p.OS == "":
+		return "operating system"
+	case p.Architecture == "":
+		return "architecture"
+	}
+	return ""
+}
+
+// UniquePlatforms finds entries of one platform with different digests: a
+// consumer would get whichever comes first.
+func UniquePlatforms(ix Index) []Finding {
+	first := map[string]Entry{}
+	var findings []Finding
+	for _, e := range ix.entries {
+		if e.Platform == nil || e.IsAttestation() || missingFields(e) != "" {
+			continue
+		}
+		key := platformKey(*e.Platform)
+		before, ok := first[key]
+		if !ok {
+			first[key] = e
+			continue
+		}
+		if before.Digest != e.Digest {
+			findings = append(findings, Finding{
+				Rule: PlatformDuplicate, Entry: e.clone(), Others: []Entry{before.clone()},
+				Message: fmt.Sprintf("two images are for %s: %s and %s", FormatPlatform(*e.Platform), describeOrigin(before), describeOrigin(e)),
+			})
+		}
+	}
+	return findings
+}
+
+// describeOrigin names an entry by its source and digest.
+func describeOrigin(e Entry) string {
+	if e.Origin.Ref == "" {
+		return e.Digest.String()
+	}
+	return fmt.Sprintf("%s (%s)", e.Origin.Ref, e.Digest)
+}
+
+// KnownPlatforms finds names of operating systems and architectures that Go
+// does not know, and such as no consumer can read.
+func KnownPlatforms(ix Index) []Finding {
+	var findings []Finding
+	for _, e := range ix.entries {
+		if e.Platform == nil || e.IsAttestation() {
+			continue
+		}
+		f := Finding{Rule: PlatformUnknown, Entry: e.clone()}
+		if !plainName(e.Platform.OS) || !plainName(e.Platform.Architecture) || !plainName(e.Platform.Variant) {
+			f.Severity = Error
+			f.Message = fmt.Sprintf("the platform %q has characters other than letters, digits, '.', '_' and '-'", e.PlatformString())
+		} else {
+			f.Message = unknownNames(*e.Platform)
+		}
+		if f.Message != "" {
+			findings = append(findings, f)
+		}
+	}
+	return findings
+}
+
+// OneFamily finds children of the other format than the list's.
+func OneFamily(ix Index) []Finding {
+	var findings []Finding
+	for _, e := range ix.entries {
+		if f, ok := FormatOf(e.MediaType); ok && f != ix.format {
+			findings = append(findings, Finding{
+				Rule: MediaTypeMixed, Entry: e.clone(),
+				Message: fmt.Sprintf("the image is in the format %s, the list in %s", f, ix.format),
+			})
+		}
+	}
+	return findings
+}
+
+// ImagesOnly finds entries that are neither image nor list, and images whose
+// config is no image config, as far as their manifests are given. Attestations
+// are carried with their image.
+func ImagesOnly(manifests []Manifest) Rule {
+	return func(ix Index) []Finding {
+		artifact := map[v1.Hash]string{}
+		for _, m := range manifests {
+			if image, err := ParseImage(m.Raw, m.MediaType); err == nil && m.Config == nil {
+				artifact[m.Digest] = string(image.Config.MediaType)
+			}
+		}
+		var findings []Finding
+		for _, e := range ix.entries {
+			message := notAnImage(e, artifact[e.Digest])
+			if message != "" && !e.IsAttestation() {
+				findings = append(findings, Finding{Rule: NotAnImage, Entry: e.clone(), Message: message})
+			}
+		}
+		return findings
+	}
+}
+
+func notAnImage(e Entry, artifact string) string {
+	switch {
+	case !e.MediaType.IsImage() && !e.MediaType.IsIndex():
+		return fmt.Sprintf("media type %q is neither an image nor a list", e.MediaType)
+	case artifact != "":
+		return fmt.Sprintf("it is an artifact: its config is of the type %q", artifact)
+	}
+	return ""
+}
