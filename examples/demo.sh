@@ -91,7 +91,7 @@ type_ "pack manifest push $repo:0.0.1"
 say 'What a consumer of each platform gets.'
 for platform in $platforms; do
 	type_ "crane config --platform $platform $repo:0.0.1 | grep -oE '\"(architecture|os)\":\"[^\"]*\"'"
-	found=$(crane config --platform "$platform" "$repo:0.0.1")
+	found=$(crane config --platform "$platform" "$repo:0.0.1") || fail "no config for $platform"
 	case $found in
 	*"\"architecture\":\"${platform#*/}\""*"\"os\":\"${platform%/*}\""*) ;;
 	*) fail "$platform was asked for, but another image came" ;;
