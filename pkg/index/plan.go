@@ -63,3 +63,10 @@ type Plan struct {
 	Index Index
 	Steps []Step
 }
+
+// Document is a manifest or list as a registry or the store has it.
+type Document struct {
+	MediaType string
+	Digest    v1.Hash
+	Raw       []byte
+}

@@ -19,6 +19,11 @@ func knownArch() []string {
 		" mips64p32le ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm")
 }
 
+// IsKnownOS reports whether s is the name of an operating system.
+func IsKnownOS(s string) bool {
+	return slices.Contains(knownOS(), NormalizePlatform(v1.Platform{OS: s}).OS)
+}
+
 // archAlias returns what other systems' name of an architecture means, as
 // architecture and variant: uname's, Debian's and those of Docker's official
 // images (https://github.com/docker-library/official-images#architectures-other-than-amd64).

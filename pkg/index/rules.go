@@ -19,6 +19,7 @@ const (
 	PlatformMissing   RuleID = "platform-missing"
 	PlatformDuplicate RuleID = "platform-duplicate"
 	PlatformUnknown   RuleID = "platform-unknown"
+	PlatformMismatch  RuleID = "platform-mismatch"
 	MediaTypeMixed    RuleID = "media-type-mixed"
 	AnnotationsInV2S2 RuleID = "annotations-in-v2s2"
 )

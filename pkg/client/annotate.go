@@ -1,0 +1,62 @@
+package client
+
+import (
+	"context"
+	"errors"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// AnnotateRequest asks to set platform fields and annotations of one entry of a
+// list that is kept, or annotations of the list.
+type AnnotateRequest struct {
+	Name        string
+	Entry       string // as index.ParseSelector reads it; "" for the list itself
+	Platform    index.PlatformPatch
+	Annotations map[string]string
+}
+
+// Annotate changes an entry or the list itself, asking no registry. On an error
+// the list is as it was. ErrNotFound where there is no such list or entry.
+func (c *Client) Annotate(ctx context.Context, req AnnotateRequest) (ListResult, error) {
+	n, err := index.ParseName(req.Name)
+	edits, editErr := req.edits()
+	if err := errors.Join(err, editErr); err != nil {
+		return ListResult{}, err
+	}
+	return c.update(ctx, n, nil, func(old *index.Index) (index.Index, index.Diff, error) {
+		if old == nil {
+			return index.Index{}, index.Diff{}, missingFault(n)
+		}
+		return old.Apply(edits...)
+	})
+}
+
+func (req AnnotateRequest) edits() ([]index.Edit, error) {
+	if req.Entry == "" {
+		return []index.Edit{index.AnnotateIndex(req.Annotations)}, nil
+	}
+	which, err := index.ParseSelector(req.Entry)
+	if err != nil {
+		return nil, err
+	}
+	var edits []index.Edit
+	// Annotations first: setting the platform may make a selector that names
+	// the old platform mean nothing.
+	if len(req.Annotations) > 0 {
+		edits = append(edits, index.Annotate(which, req.Annotations))
+	}
+	if !req.Platform.IsZero() {
+		edits = append(edits, index.SetPlatform(which, req.Platform))
+	}
+	return edits, nil
+}
+
+func platformOf(e index.Entry) v1.Platform {
+	if e.Platform == nil {
+		return v1.Platform{}
+	}
+	return *e.Platform
+}

@@ -1,0 +1,119 @@
+// Package client has the use cases of pack manifest, one file a verb: make a
+// list, change it, look at it, publish it. Each verb takes one request and
+// returns one result; it reads everything before it writes anything, and what
+// it reports on the way are [Event] values. The package prints nothing, knows
+// no flags and reads no environment.
+//
+// It declares the ports that it needs ([Store], [Source], [Registry]); wire.go
+// fills them with the packages that do I/O.
+package client
+
+import (
+	"context"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// Source resolves what a user typed to the images that it means, in order:
+// one for an image, each of its images for a list. It reads manifests and
+// configs, never layers. Errors are of the kinds ErrNotFound, ErrDenied,
+// ErrUnreachable, ErrRefused and ErrInvalid.
+type Source interface {
+	Resolve(ctx context.Context, ref string) ([]index.Manifest, error)
+}
+
+// Store keeps lists. Readers see the state before or after an update, never one
+// between.
+type Store interface {
+	// Get returns a list with the origins of its entries. Errors are of the
+	// kinds ErrNotFound and ErrCorrupt.
+	Get(ctx context.Context, n index.Name) (index.Index, error)
+	// Update replaces a list by what edit makes of it, as one step: edit gets
+	// nil where there is no list, is pure, and may run more than once. content
+	// is what new entries need and is kept with the list.
+	Update(ctx context.Context, n index.Name, content []index.Blob, edit func(old *index.Index) (index.Index, error)) error
+	// Delete deletes a list, a corrupt one too. ErrNotFound where there is none.
+	Delete(ctx context.Context, n index.Name) error
+	// List names all lists, corrupt ones too, sorted.
+	List(ctx context.Context) ([]index.Name, error)
+	// Blob returns content that is kept with a list. ErrNotFound where it is not.
+	Blob(ctx context.Context, n index.Name, digest v1.Hash) (index.Blob, error)
+}
+
+// Registry reads from registries and carries out plans on them.
+type Registry interface {
+	Source
+	// Fetch returns the bytes that a reference names.
+	Fetch(ctx context.Context, ref string) (index.Document, error)
+	// WillPublish announces, before anything is asked, where the command is
+	// going to write and which repositories it is going to read.
+	WillPublish(to name.Repository, from []name.Repository)
+	// Plan finds out what publishing has to do. It only reads.
+	Plan(ctx context.Context, p index.Publication) (index.Plan, error)
+	// Run carries out a plan and calls done after each step, one at a time.
+	Run(ctx context.Context, p index.Plan, done func(index.Step)) error
+}
+
+// Event is something that happened on the way. One field is set.
+type Event struct {
+	Finding *index.Finding // a rule found something that stops nothing
+	Step    *index.Step    // a step of publishing is done
+}
+
+// Client carries out the verbs. Make it with [New]; its zero value has no ports.
+type Client struct {
+	store    Store
+	registry Registry
+	archives Source
+	jobs     int
+	observe  func(Event)
+}
+
+// Option sets what New makes a client of.
+type Option func(*Client)
+
+// WithStore sets where lists are kept.
+func WithStore(s Store) Option { return func(c *Client) { c.store = s } }
+
+// WithRegistry sets how registries are read and written.
+func WithRegistry(r Registry) Option { return func(c *Client) { c.registry = r } }
+
+// WithArchives sets how .cnb files and OCI archives are read.
+func WithArchives(s Source) Option { return func(c *Client) { c.archives = s } }
+
+// WithJobs sets how many sources are resolved at once; 24 by default.
+func WithJobs(n int) Option { return func(c *Client) { c.jobs = max(n, 1) } }
+
+// WithObserver sets who is told of events. Calls come one at a time.
+func WithObserver(observe func(Event)) Option { return func(c *Client) { c.observe = observe } }
+
+// DefaultJobs is how many requests are in flight at most where nobody says.
+const DefaultJobs = 24
+
+// New returns a client. It does no I/O.
+func New(options ...Option) *Client {
+	c := &Client{jobs: DefaultJobs, observe: func(Event) {}}
+	for _, o := range options {
+		o(c)
+	}
+	return c
+}
+
+// check lets the rules look at a list. Findings that stop what was to be done
+// are an error, an *index.Rejection with all findings.
+func check(ix index.Index, in index.Context, manifests []index.Manifest) ([]index.Finding, error) {
+	return index.Judge(ix.Check(
+		index.NotEmpty, index.ImagesOnly(manifests), index.PlatformPresent,
+		index.UniquePlatforms, index.KnownPlatforms, index.OneFamily,
+	), in)
+}
+
+// report tells of findings that stop nothing.
+func (c *Client) report(findings []index.Finding) {
+	for _, f := range findings {
+		c.observe(Event{Finding: &f})
+	}
+}

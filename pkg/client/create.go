@@ -1,0 +1,190 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// CreateRequest asks for a list of sources.
+type CreateRequest struct {
+	Name        string
+	Sources     []string // at least one, in the order that the list shall have
+	Format      index.Format
+	Annotations map[string]string // of the list; an error with index.V2S2
+
+	// Replace makes the list anew where there is one; Amend adds to it.
+	Replace, Amend bool
+
+	// Publish writes the list to its registry and keeps nothing. Tags are
+	// further tags of the same repository.
+	Publish bool
+	Tags    []string
+}
+
+// ListResult is what a verb made of a list.
+type ListResult struct {
+	Name  index.Name
+	Index index.Index
+	Diff  index.Diff
+}
+
+// Reference is the list by digest: registry, repository and digest.
+func (r ListResult) Reference() string { return r.Name.Repository() + "@" + r.Index.Digest().String() }
+
+// Create makes a list of images and keeps it, or publishes it. On an error
+// nothing is kept and nothing is tagged. Errors: ErrUsage for the request
+// itself, ErrExists where a list of the name is kept already, ErrInvalid as
+// *index.Rejection, and those of the sources and the registry.
+func (c *Client) Create(ctx context.Context, req CreateRequest) (ListResult, error) {
+	listName, sources, err := req.parse()
+	if err != nil {
+		return ListResult{}, err
+	}
+	if req.Publish {
+		return c.createPublished(ctx, req, listName, sources)
+	}
+	return c.createLocal(ctx, req, listName, sources)
+}
+
+func (req CreateRequest) parse() (index.Name, []source, error) {
+	listName, nameErr := index.ParseName(req.Name)
+	sources, sourceErr := parseSources(req.Sources)
+	if len(req.Sources) == 0 {
+		sourceErr = index.Faultf(index.ErrUsage, "", "no source: name at least one image, list or .cnb file")
+	}
+	return listName, sources, errors.Join(nameErr, sourceErr)
+}
+
+func (c *Client) createLocal(ctx context.Context, req CreateRequest, n index.Name, sources []source) (ListResult, error) {
+	if err := c.checkFree(ctx, req, n); err != nil {
+		return ListResult{}, err
+	}
+	manifests, err := c.resolve(ctx, sources)
+	if err != nil {
+		return ListResult{}, err
+	}
+	return c.update(ctx, n, manifests, func(old *index.Index) (index.Index, index.Diff, error) {
+		base := index.New(req.Format)
+		if old != nil {
+			if !req.Amend && !req.Replace {
+				return index.Index{}, index.Diff{}, existsFault(n)
+			}
+			if req.Amend {
+				base = *old
+			}
+		}
+		return base.Apply(index.Add(entries(manifests)...), index.AnnotateIndex(req.Annotations))
+	})
+}
+
+// edit makes a list of the one that is kept, nil for none. It is pure.
+type edit func(old *index.Index) (index.Index, index.Diff, error)
+
+// update changes the list that is kept, if the rules let it, and reports what
+// they found.
+func (c *Client) update(ctx context.Context, n index.Name, content []index.Manifest, change edit) (ListResult, error) {
+	result := ListResult{Name: n}
+	var findings []index.Finding
+	err := c.store.Update(ctx, n, blobs(content), func(old *index.Index) (index.Index, error) {
+		ix, diff, err := change(old)
+		if err != nil {
+			return index.Index{}, err
+		}
+		result.Index, result.Diff = ix, diff
+		findings, err = check(ix, index.Local, content)
+		return ix, err
+	})
+	if err != nil {
+		return ListResult{}, err
+	}
+	c.report(findings)
+	return result, nil
+}
+
+// checkFree asks no registry for a list that cannot be made.
+func (c *Client) checkFree(ctx context.Context, req CreateRequest, n index.Name) error {
+	if req.Amend || req.Replace {
+		return nil
+	}
+	_, err := c.store.Get(ctx, n)
+	switch {
+	case err == nil:
+		return existsFault(n)
+	case errors.Is(err, index.ErrNotFound):
+		return nil
+	}
+	return err
+}
+
+func existsFault(n index.Name) error {
+	return index.Faultf(index.ErrExists, fmt.Sprintf("list %q", n.Familiar()), "it already exists in local storage")
+}
+
+func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index.Name, sources []source) (ListResult, error) {
+	to, err := tags(n.Tag(), req.Tags)
+	if err != nil {
+		return ListResult{}, err
+	}
+	c.registry.WillPublish(to[0].Repository, repositories(sources))
+	manifests, err := c.resolve(ctx, sources)
+	if err != nil {
+		return ListResult{}, err
+	}
+	ix, diff, err := index.New(req.Format).Apply(index.Add(entries(manifests)...), index.AnnotateIndex(req.Annotations))
+	if err != nil {
+		return ListResult{}, err
+	}
+	findings, err := check(ix, index.Publish, manifests)
+	if err != nil {
+		return ListResult{}, err
+	}
+	c.report(findings)
+	result := ListResult{Name: n, Index: ix, Diff: diff}
+	return result, c.publish(ctx, index.Publication{Index: ix, Children: manifests, To: to, Fresh: true})
+}
+
+func (c *Client) publish(ctx context.Context, p index.Publication) error {
+	plan, err := c.registry.Plan(ctx, p)
+	if err != nil {
+		return err
+	}
+	return c.registry.Run(ctx, plan, func(s index.Step) { c.observe(Event{Step: &s}) })
+}
+
+// tags returns the first tag and the further ones of its repository, each once.
+func tags(first name.Tag, further []string) ([]name.Tag, error) {
+	all := []name.Tag{first}
+	seen := map[string]bool{first.TagStr(): true}
+	for _, t := range further {
+		n, err := index.ParseName(first.Repository.Name() + ":" + t)
+		if err != nil {
+			return nil, index.Faultf(index.ErrUsage, fmt.Sprintf("tag %q", t), "it is not a valid tag")
+		}
+		if !seen[t] {
+			all = append(all, n.Tag())
+		}
+		seen[t] = true
+	}
+	return all, nil
+}
+
+func entries(manifests []index.Manifest) []index.Entry {
+	es := make([]index.Entry, len(manifests))
+	for i, m := range manifests {
+		es[i] = m.Entry
+	}
+	return es
+}
+
+func blobs(manifests []index.Manifest) []index.Blob {
+	var all []index.Blob
+	for _, m := range manifests {
+		all = append(all, m.Blobs()...)
+	}
+	return all
+}

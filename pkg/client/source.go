@@ -1,0 +1,253 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// source is what a user typed to name images, understood.
+type source struct {
+	typed    string // without credentials
+	kind     index.SourceKind
+	ref      string       // what the kind's reader takes
+	platform *v1.Platform // what PLATFORM= in front of it says
+	repo     name.Repository
+}
+
+// parseSources reads all sources and reports all faults together.
+func parseSources(texts []string) ([]source, error) {
+	sources := make([]source, len(texts))
+	faults := make([]error, len(texts))
+	for i, text := range texts {
+		sources[i], faults[i] = parseSource(text)
+	}
+	return sources, errors.Join(faults...)
+}
+
+func parseSource(text string) (source, error) {
+	s := source{typed: redact(text)}
+	platform, ref, err := cutPlatform(text)
+	if err != nil {
+		return source{}, err
+	}
+	s.platform = platform
+	if isPath(ref) {
+		s.kind, s.ref = index.SourceArchive, ref
+		return s, nil
+	}
+	scheme, rest := cutScheme(ref)
+	switch scheme {
+	case "", "docker":
+		return s.inRegistry(rest)
+	case "oci-archive":
+		s.kind, s.ref = index.SourceArchive, rest
+		return s, nil
+	}
+	return source{}, index.Faultf(index.ErrUsage, fmt.Sprintf("source %q", s.typed),
+		"sources of the kind %q are not supported by this version; want a reference, docker://REFERENCE, a .cnb file or oci-archive:FILE", scheme)
+}
+
+func (s source) inRegistry(ref string) (source, error) {
+	if redact(ref) != ref {
+		return source{}, index.Faultf(index.ErrUsage, fmt.Sprintf("source %q", s.typed), "a reference cannot hold credentials")
+	}
+	parsed, err := index.ParseReference(ref)
+	if err != nil {
+		return source{}, fmt.Errorf("source %q: %w", s.typed, err)
+	}
+	s.kind, s.ref, s.repo = index.SourceRegistry, ref, parsed.Context()
+	return s, nil
+}
+
+// cutPlatform takes PLATFORM= off the front. What stands before "=" is taken
+// for a platform if it begins with the name of an operating system: no
+// reference has a "=", but a path may.
+func cutPlatform(text string) (*v1.Platform, string, error) {
+	front, rest, ok := strings.Cut(text, "=")
+	first, _, _ := strings.Cut(front, "/")
+	if !ok || !index.IsKnownOS(first) {
+		return nil, text, nil
+	}
+	p, err := index.ParsePlatform(front)
+	if err != nil {
+		return nil, "", fmt.Errorf("source %q: %w", redact(text), err)
+	}
+	return &p, rest, nil
+}
+
+// isPath reports whether a source names a file: see "Sources" of the manual.
+func isPath(s string) bool {
+	for _, front := range []string{"./", "../", "/", `.\`, `..\`} {
+		if strings.HasPrefix(s, front) {
+			return true
+		}
+	}
+	return strings.HasSuffix(s, ".cnb") && !strings.HasPrefix(s, "oci-archive:")
+}
+
+// cutScheme takes a kind of source off the front of s. "localhost:5000/x" and
+// "acme:1" have none.
+func cutScheme(s string) (scheme, rest string) {
+	if rest, ok := strings.CutPrefix(s, "docker://"); ok {
+		return "docker", rest
+	}
+	for _, scheme := range []string{"docker-daemon", "oci-archive", "oci", "urn", "https", "http", "file"} {
+		if rest, ok := strings.CutPrefix(s, scheme+":"); ok && (scheme != "oci" || strings.ContainsAny(rest, "/.")) {
+			return scheme, rest
+		}
+	}
+	return "", s
+}
+
+// redact replaces the user and password that a source may carry in front of its
+// host.
+func redact(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 || strings.HasPrefix(s[at:], "@sha256:") || strings.HasPrefix(s[at:], "@sha512:") {
+		return s
+	}
+	front := 0
+	if i := strings.Index(s, "://"); i >= 0 && i < at {
+		front = i + len("://")
+	}
+	return s[:front] + "***" + s[at:]
+}
+
+// resolve resolves all sources side by side and returns their images in the
+// order of the sources. All faults are reported together. Each image is
+// resolved with ctx itself: what is read may be read on later.
+func (c *Client) resolve(ctx context.Context, sources []source) ([]index.Manifest, error) {
+	found := make([][]index.Manifest, len(sources))
+	faults := make([]error, len(sources))
+	free := make(chan struct{}, c.jobs)
+	var all sync.WaitGroup
+	for i, s := range sources {
+		all.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free }()
+			found[i], faults[i] = c.resolveOne(ctx, s)
+		})
+	}
+	all.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	var manifests []index.Manifest
+	for _, ms := range found {
+		manifests = append(manifests, ms...)
+	}
+	return manifests, nil
+}
+
+func (c *Client) resolveOne(ctx context.Context, s source) ([]index.Manifest, error) {
+	reader := Source(c.registry)
+	if s.kind == index.SourceArchive {
+		reader = c.archives
+	}
+	manifests, err := reader.Resolve(ctx, s.ref)
+	if err != nil {
+		return nil, err
+	}
+	for i := range manifests {
+		manifests[i].Origin.Ref = strings.TrimPrefix(s.typed, platformPrefix(s))
+	}
+	if s.platform != nil {
+		return manifests, givePlatform(manifests, s)
+	}
+	return manifests, nil
+}
+
+// platformPrefix is the PLATFORM= as it was typed.
+func platformPrefix(s source) string {
+	if s.platform == nil {
+		return ""
+	}
+	front, _, _ := strings.Cut(s.typed, "=")
+	return front + "="
+}
+
+// givePlatform sets the platform that was typed in front of a source on the one
+// image that the source must have. It must agree with what the image's config
+// says.
+func givePlatform(manifests []index.Manifest, s source) error {
+	image := -1
+	for i, m := range manifests {
+		if m.IsAttestation() {
+			continue
+		}
+		if image >= 0 {
+			return index.Faultf(index.ErrUsage, fmt.Sprintf("source %q", s.typed),
+				"it is a list of several images, so one platform cannot be given to it")
+		}
+		image = i
+	}
+	if image < 0 {
+		return index.Faultf(index.ErrInvalid, fmt.Sprintf("source %q", s.typed), "it has no image")
+	}
+	return setPlatform(&manifests[image], *s.platform)
+}
+
+// setPlatform gives m the platform p, filling in what p leaves open from the
+// config, and refuses what contradicts the config.
+func setPlatform(m *index.Manifest, p v1.Platform) error {
+	config := index.ConfigPlatform(m.Config)
+	if config != nil && contradicts(p, *config) {
+		return &index.Rejection{Findings: []index.Finding{{
+			Rule: index.PlatformMismatch, Severity: index.Error, Entry: m.Entry,
+			Message: fmt.Sprintf("%s was given for it, but its config says %s", index.FormatPlatform(p), index.FormatPlatform(*config)),
+		}}}
+	}
+	if config != nil {
+		p.Variant = orElse(p.Variant, config.Variant)
+		p.OSVersion = orElse(p.OSVersion, config.OSVersion)
+		if p.OSFeatures == nil {
+			p.OSFeatures = config.OSFeatures
+		}
+	}
+	m.Platform = &p
+	return nil
+}
+
+// contradicts reports whether a field is set in both and differs. arm64 and
+// arm64/v8 do not contradict each other.
+func contradicts(given, config v1.Platform) bool {
+	merged := given
+	merged.OS = orElse(config.OS, given.OS)
+	merged.Architecture = orElse(config.Architecture, given.Architecture)
+	if given.Variant != "" && config.Variant != "" {
+		merged.Variant = config.Variant
+	}
+	if given.OSVersion != "" && config.OSVersion != "" {
+		merged.OSVersion = config.OSVersion
+	}
+	return !index.SamePlatform(given, merged)
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// repositories returns the repositories of the sources that are in a registry.
+func repositories(sources []source) []name.Repository {
+	var repos []name.Repository
+	for _, s := range sources {
+		if s.kind == index.SourceRegistry {
+			repos = append(repos, s.repo)
+		}
+	}
+	return repos
+}
