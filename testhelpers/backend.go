@@ -19,7 +19,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // backend makes go-containerregistry's registry behave as those in the field
@@ -139,7 +138,7 @@ func (b *backend) missing(r *http.Request, repository string, raw []byte) *v1.De
 		blobs = append([]v1.Descriptor{*m.Config}, blobs...)
 	}
 	for _, d := range blobs {
-		if types.MediaType(d.MediaType).IsDistributable() && len(d.URLs) == 0 && !b.blobs.known(repository, d.Digest) {
+		if d.MediaType.IsDistributable() && len(d.URLs) == 0 && !b.blobs.known(repository, d.Digest) {
 			return &d
 		}
 	}

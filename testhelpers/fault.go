@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -262,9 +263,7 @@ func (a *answer) replace(body []byte) {
 // begin sends status and headers; a length that the registry did not announce
 // is announced, so that a body that ends early is seen to.
 func (a *answer) begin(w http.ResponseWriter) {
-	for key, values := range a.header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	if len(a.body) > 0 && a.header.Get("Content-Length") == "" {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	}

@@ -34,10 +34,7 @@ const (
 	kindTLSProbe = "tls-probe"
 )
 
-var (
-	contentPath = regexp.MustCompile(`^/v2/(.+)/(manifests|blobs|tags|referrers)/(.*)$`)
-	contentKind = strings.NewReplacer("manifests", "manifest", "blobs", "blob")
-)
+var contentPath = regexp.MustCompile(`^/v2/(.+)/(manifests|blobs|tags|referrers)/(.*)$`)
 
 func kindOf(r *http.Request) string {
 	switch r.URL.Path {
@@ -54,8 +51,12 @@ func kindOf(r *http.Request) string {
 		return "mount"
 	case parts[2] == "blobs" && strings.HasPrefix(parts[3], "uploads"):
 		return "upload"
+	case parts[2] == "blobs":
+		return "blob"
+	case parts[2] == "manifests":
+		return "manifest"
 	}
-	return contentKind.Replace(parts[2])
+	return parts[2]
 }
 
 // requestLog is safe for concurrent use; its zero value is empty.
@@ -124,6 +125,7 @@ type recorder struct {
 	last   time.Time
 }
 
+// WriteHeader notes the status that is sent first.
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
@@ -132,6 +134,7 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// Write counts what is sent.
 func (w *recorder) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -114,7 +115,7 @@ func (reg *Registry) serve(tb testing.TB, l net.Listener, h http.Handler) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := server.Serve(l); err != http.ErrServerClosed { //nolint:errorlint // Serve returns it as it is
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			tb.Errorf("registry: %v", err)
 		}
 	}()

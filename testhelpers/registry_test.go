@@ -1,6 +1,7 @@
 package testhelpers_test
 
 import (
+	"crypto/tls"
 	"io"
 	"net/http"
 	"strings"
@@ -22,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // do sends a request on a connection of its own.
-func do(t *testing.T, method, url string, body string, header ...string) (int, http.Header, string, error) {
+func do(t *testing.T, method, url, body string, header ...string) (int, http.Header, string, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -36,8 +37,10 @@ func do(t *testing.T, method, url string, body string, header ...string) (int, h
 	if err != nil {
 		return 0, nil, "", err
 	}
-	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
+	if e := resp.Body.Close(); e != nil {
+		t.Error(e)
+	}
 	return resp.StatusCode, resp.Header, string(raw), err
 }
 
@@ -168,8 +171,7 @@ func TestRegistryOverTLSWithBasicAuth(t *testing.T) {
 	t.Parallel()
 	reg := testhelpers.NewRegistry(t, testhelpers.WithTLS(), testhelpers.WithBasicAuth("u", "p"))
 	img, _ := image(t)
-	transport := remote.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig.RootCAs = reg.CertPool()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: reg.CertPool()}, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	ref, err := name.ParseReference(reg.Host + "/a:1")
 	if err != nil {
@@ -271,7 +273,11 @@ func TestFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			reg := testhelpers.NewRegistry(t, testhelpers.WithHandler(http.HandlerFunc(
-				func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })))
+				func(w http.ResponseWriter, _ *http.Request) {
+					if _, err := io.WriteString(w, body); err != nil {
+						t.Error(err)
+					}
+				})))
 			reg.Inject(testhelpers.Fault{Method: "GET", Match: "^/x$", Nth: 2, Times: 1, Do: c.do})
 			url := "http://" + reg.Host + "/"
 			for _, path := range []string{"x", "y", "X", "x", "x"} {
@@ -303,8 +309,8 @@ func TestFaultsOfStoring(t *testing.T) {
 			reg := testhelpers.NewRegistry(t)
 			reg.Inject(testhelpers.Fault{Method: "PUT", Do: c.do})
 			code, header, _, err := do(t, "PUT", "http://"+reg.Host+"/v2/a/manifests/1", "{}")
-			digest, _, _ := v1.SHA256(strings.NewReader("{}"))
-			if err != nil || code != 201 || header.Get("Docker-Content-Digest") != digest.String() {
+			digest, _, hashErr := v1.SHA256(strings.NewReader("{}"))
+			if err != nil || hashErr != nil || code != 201 || header.Get("Docker-Content-Digest") != digest.String() {
 				t.Errorf("%d %v %v", code, header, err)
 			}
 			if raw, _, ok := reg.Manifest("a", "1"); ok != (c.stored != "") || ok && string(raw) != c.stored {
@@ -329,7 +335,7 @@ func TestHangEndsWithTheTest(t *testing.T) {
 		close(started)
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		if resp, err := client.Get("http://" + reg.Host + "/v2/"); err == nil {
-			_ = resp.Body.Close()
+			t.Error("something that hangs answered", resp.Body.Close())
 		}
 	}()
 	<-started
