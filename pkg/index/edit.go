@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -16,6 +17,22 @@ type Edit func(*draft) error
 type draft struct {
 	Index
 	diff Diff
+	// at has the position of each entry, the first one where entries are the
+	// same; nil when it has to be made anew. See draft.find.
+	at map[identity]int
+}
+
+// identity is what two entries have in common that are one.
+type identity struct {
+	digest   v1.Hash
+	platform string // "" for none
+}
+
+func identityOf(e Entry) identity {
+	if e.Platform == nil {
+		return identity{digest: e.Digest}
+	}
+	return identity{e.Digest, platformKey(*e.Platform)}
 }
 
 // Diff is what Apply changed.
@@ -29,6 +46,25 @@ type Diff struct {
 
 // Change is one entry before and after.
 type Change struct{ Before, After Entry }
+
+// clone returns a diff that shares no memory with d that anyone writes to.
+func (d Diff) clone() Diff {
+	changed := slices.Clone(d.Changed)
+	for i, c := range changed {
+		changed[i] = Change{c.Before.clone(), c.After.clone()}
+	}
+	d.Added, d.Removed, d.Kept = cloneAll(d.Added), cloneAll(d.Removed), cloneAll(d.Kept)
+	d.Changed = changed
+	return d
+}
+
+func cloneAll(entries []Entry) []Entry {
+	entries = slices.Clone(entries)
+	for i, e := range entries {
+		entries[i] = e.clone()
+	}
+	return entries
+}
 
 // IsZero reports whether nothing changed.
 func (d Diff) IsZero() bool {
@@ -48,22 +84,20 @@ func (ix Index) Apply(edits ...Edit) (Index, Diff, error) {
 		}
 	}
 	if d.diff.IsZero() && ix.raw != nil {
-		d.raw = ix.raw
-		return d.Index, d.diff, nil
+		return d.Index, d.diff.clone(), nil
 	}
 	raw, err := encode(d.Index)
 	if err != nil {
 		return ix, Diff{}, err
 	}
-	if len(raw) > MaxManifest {
-		return ix, Diff{}, invalidf("the list would have %d bytes, more than the %d that registries and consumers take", len(raw), MaxManifest)
-	}
 	d.raw = raw
-	return d.Index, d.diff, nil
+	return d.Index, d.diff.clone(), nil
 }
 
 // Add appends entries. One that is there already, by digest and platform, is
-// not added twice: only its annotations are brought up to date.
+// not added twice: only its annotations are brought up to date, and its origin
+// is set where it had none. An entry without a valid digest, a media type and a
+// size is an error of the kind ErrInvalid.
 func Add(entries ...Entry) Edit {
 	return func(d *draft) error {
 		for _, e := range entries {
@@ -76,25 +110,43 @@ func Add(entries ...Entry) Edit {
 }
 
 func (d *draft) add(e Entry) error {
-	if err := d.checkExpressible(e); err != nil {
+	if err := d.check(e); err != nil {
 		return err
 	}
-	at := slices.IndexFunc(d.entries, func(o Entry) bool { return o.Digest == e.Digest && samePlatformField(o, e) })
-	if at < 0 {
-		d.entries = append(d.entries, e)
-		d.diff.Added = append(d.diff.Added, e)
+	if at := d.find(identityOf(e)); at >= 0 {
+		d.merge(at, e)
 		return nil
 	}
+	d.at[identityOf(e)] = len(d.entries)
+	d.entries = append(d.entries, e)
+	d.diff.Added = append(d.diff.Added, e)
+	return nil
+}
+
+// check refuses an entry that would make the list one that Parse refuses, or
+// that the list's format cannot hold.
+func (d *draft) check(e Entry) error {
+	if err := checkDescriptor(e.Descriptor); err != nil {
+		return &Fault{Kind: ErrInvalid, Thing: fmt.Sprintf("entry %s", e.Digest), Cause: err}
+	}
+	return reject(d.inexpressible(e))
+}
+
+// merge brings the entry at a position up to date with one that is the same.
+func (d *draft) merge(at int, e Entry) {
 	after := d.entries[at].clone()
 	for k, v := range e.Annotations {
 		setAnnotation(&after.Annotations, k, v)
 	}
-	if maps.Equal(after.Annotations, d.entries[at].Annotations) {
-		d.diff.Kept = append(d.diff.Kept, d.entries[at])
-		return nil
+	if after.Origin == (Origin{}) {
+		after.Origin = e.Origin
 	}
-	d.change(at, after)
-	return nil
+	if !maps.Equal(after.Annotations, d.entries[at].Annotations) {
+		d.change(at, after)
+		return
+	}
+	d.entries[at] = after
+	d.diff.Kept = append(d.diff.Kept, after)
 }
 
 func (d *draft) change(at int, after Entry) {
@@ -102,75 +154,19 @@ func (d *draft) change(at int, after Entry) {
 	d.entries[at] = after
 }
 
-func samePlatformField(a, b Entry) bool {
-	if a.Platform == nil || b.Platform == nil {
-		return a.Platform == b.Platform
-	}
-	return SamePlatform(*a.Platform, *b.Platform)
-}
-
-// Replace puts each entry in the place of the one of the same platform, whose
-// attestations go with it; an entry whose platform the list lacks is added.
-func Replace(entries ...Entry) Edit {
-	return func(d *draft) error {
-		old := d.Entries()
-		for _, e := range entries {
-			if err := d.replace(e.clone(), old); err != nil {
-				return err
-			}
+// find returns the position of an entry, -1 where there is none. What changes
+// positions or identities must set d.at to nil.
+func (d *draft) find(id identity) int {
+	if d.at == nil {
+		d.at = make(map[identity]int, len(d.entries))
+		for i, e := range slices.Backward(d.entries) {
+			d.at[identityOf(e)] = i
 		}
-		return nil
 	}
-}
-
-// replace looks for the platform among the entries that the list had before,
-// so that two new entries of one platform do not replace each other in silence.
-func (d *draft) replace(e Entry, old []Entry) error {
-	was := slices.IndexFunc(old, func(o Entry) bool {
-		return !o.IsAttestation() && !e.IsAttestation() && o.Platform != nil && samePlatformField(o, e)
-	})
-	if was < 0 || old[was].Digest == e.Digest {
-		return d.add(e)
+	if at, ok := d.at[id]; ok {
+		return at
 	}
-	at := slices.IndexFunc(d.entries, func(o Entry) bool { return o.Digest == old[was].Digest && samePlatformField(o, e) })
-	if at < 0 {
-		return d.add(e)
-	}
-	if err := d.checkExpressible(e); err != nil {
-		return err
-	}
-	d.diff.Removed = append(d.diff.Removed, d.entries[at])
-	d.diff.Added = append(d.diff.Added, e)
-	d.entries[at] = e
-	d.dropAttestations(old[was].Digest)
-	return nil
-}
-
-// Remove takes out the one entry that s means and its attestations.
-func Remove(s Selector) Edit {
-	return func(d *draft) error {
-		at, err := d.selectOne(s)
-		if err != nil {
-			return err
-		}
-		gone := d.entries[at]
-		d.entries = slices.Delete(d.entries, at, at+1)
-		d.diff.Removed = append(d.diff.Removed, gone)
-		if !slices.ContainsFunc(d.entries, func(e Entry) bool { return e.Digest == gone.Digest }) {
-			d.dropAttestations(gone.Digest)
-		}
-		return nil
-	}
-}
-
-func (d *draft) dropAttestations(of v1.Hash) {
-	d.entries = slices.DeleteFunc(d.entries, func(e Entry) bool {
-		attests, ok := e.Attests()
-		if ok && attests == of {
-			d.diff.Removed = append(d.diff.Removed, e)
-		}
-		return ok && attests == of
-	})
+	return -1
 }
 
 // PlatformPatch says which fields of a platform to set, to "" too; nil leaves
@@ -183,15 +179,16 @@ type PlatformPatch struct {
 // Patch returns p with the fields set and the whole normalised. An architecture
 // whose name carries the variant ("arm64v8") sets both.
 func (pp PlatformPatch) Patch(p v1.Platform) v1.Platform {
-	set := func(field *string, value *string) {
+	set := func(field, value *string) {
 		if value != nil {
 			*field = *value
 		}
 	}
 	set(&p.OS, pp.OS)
 	if pp.Architecture != nil {
-		p.Architecture = *pp.Architecture
-		if _, variant := archAlias(p.Architecture); variant != "" {
+		arch, variant := archAlias(strings.ToLower(*pp.Architecture))
+		p.Architecture = arch
+		if variant != "" {
 			p.Variant = variant
 		}
 	}
@@ -206,12 +203,16 @@ func (pp PlatformPatch) Patch(p v1.Platform) v1.Platform {
 // IsZero reports whether the patch sets nothing.
 func (pp PlatformPatch) IsZero() bool { return pp == PlatformPatch{} }
 
-// SetPlatform sets platform fields of the one entry that s means. Unknown names
-// are an error.
+// SetPlatform sets platform fields of the one entry that s means. Names among
+// them that are not known are an error; what the entry has already may be
+// anything.
 func SetPlatform(s Selector, patch PlatformPatch) Edit {
 	return func(d *draft) error {
 		at, err := d.selectOne(s)
 		if err != nil {
+			return err
+		}
+		if err := CheckPlatformNames(patch.Patch(v1.Platform{})); err != nil {
 			return err
 		}
 		after := d.entries[at].clone()
@@ -220,15 +221,21 @@ func SetPlatform(s Selector, patch PlatformPatch) Edit {
 			before = *after.Platform
 		}
 		p := patch.Patch(before)
-		if err := CheckPlatformNames(p); err != nil {
-			return err
+		if patch.IsZero() || identicalPlatforms(before, p) {
+			return nil
 		}
 		after.Platform = &p
-		if d.entries[at].Platform == nil || !p.Equals(NormalizePlatform(*d.entries[at].Platform)) {
-			d.change(at, after)
-		}
+		d.change(at, after)
+		d.at = nil
 		return nil
 	}
+}
+
+// identicalPlatforms compares field by field. v1.Platform.Equals sorts the
+// features of both sides.
+func identicalPlatforms(a, b v1.Platform) bool {
+	return a.OS == b.OS && a.Architecture == b.Architecture && a.Variant == b.Variant && a.OSVersion == b.OSVersion &&
+		slices.Equal(a.OSFeatures, b.OSFeatures) && slices.Equal(a.Features, b.Features)
 }
 
 // Annotate sets annotations of the one entry that s means. A list in the format
@@ -243,7 +250,7 @@ func Annotate(s Selector, annotations map[string]string) Edit {
 		for k, v := range annotations {
 			setAnnotation(&after.Annotations, k, v)
 		}
-		if err := d.checkExpressible(after); err != nil {
+		if err := reject(d.inexpressible(after)); err != nil {
 			return err
 		}
 		if !maps.Equal(after.Annotations, d.entries[at].Annotations) {
@@ -258,7 +265,7 @@ func Annotate(s Selector, annotations map[string]string) Edit {
 func AnnotateIndex(annotations map[string]string) Edit {
 	return func(d *draft) error {
 		if d.format == V2S2 && len(annotations) > 0 {
-			return inexpressible(Entry{}, "the list", "annotations")
+			return reject(inexpressible(Entry{}, "the list", "annotations"))
 		}
 		for k, v := range annotations {
 			if old, ok := d.annotations[k]; !ok || old != v {
@@ -275,57 +282,4 @@ func setAnnotation(annotations *map[string]string, key, value string) {
 		*annotations = map[string]string{}
 	}
 	(*annotations)[key] = value
-}
-
-// Convert changes the list's own media type. What the new format cannot
-// express is an error, never dropped.
-func Convert(f Format) Edit {
-	return func(d *draft) error {
-		if d.format == f {
-			return nil
-		}
-		d.format = f
-		d.diff.Index = true
-		return d.checkAllExpressible()
-	}
-}
-
-func (d *draft) checkAllExpressible() error {
-	if d.format != V2S2 {
-		return nil
-	}
-	for what, has := range map[string]bool{
-		"annotations": len(d.annotations) > 0, "an artifactType": d.artifactType != "", "a subject": d.subject != nil,
-	} {
-		if has {
-			return inexpressible(Entry{}, "the list", what)
-		}
-	}
-	for _, e := range d.entries {
-		if err := d.checkExpressible(e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkExpressible refuses what a Docker manifest list has no members for
-// (https://distribution.github.io/distribution/spec/manifest-v2-2/#manifest-list).
-func (d *draft) checkExpressible(e Entry) error {
-	switch {
-	case d.format != V2S2:
-		return nil
-	case len(e.Annotations) > 0:
-		return inexpressible(e, fmt.Sprintf("entry %s", e.Digest), "annotations")
-	case e.ArtifactType != "":
-		return inexpressible(e, fmt.Sprintf("entry %s", e.Digest), "an artifactType")
-	}
-	return nil
-}
-
-func inexpressible(e Entry, thing, what string) error {
-	return &Rejection{Findings: []Finding{{
-		Rule: AnnotationsInV2S2, Severity: Error, Entry: e,
-		Message: fmt.Sprintf("%s has %s, which a list in the format v2s2 cannot hold", thing, what),
-	}}}
 }

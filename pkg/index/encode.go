@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -10,8 +11,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// writer writes JSON by jsontext and keeps the first error. Its input is Go
-// values and values that were parsed, so an error is text that is not UTF-8.
+// writer writes JSON by jsontext and keeps the first error: text that is not
+// UTF-8, or more output than a manifest may have.
 type writer struct {
 	buf bytes.Buffer
 	enc *jsontext.Encoder
@@ -25,8 +26,12 @@ func newWriter() *writer {
 }
 
 func (w *writer) token(t jsontext.Token) {
-	if w.err == nil {
-		w.err = w.enc.WriteToken(t)
+	if w.err != nil {
+		return
+	}
+	w.err = w.enc.WriteToken(t)
+	if w.err == nil && w.enc.OutputOffset() > MaxManifest {
+		w.err = fmt.Errorf("the list would have more than the %d bytes that registries and consumers take", MaxManifest)
 	}
 }
 
@@ -68,9 +73,21 @@ func (w *writer) annotations(values map[string]string) {
 func (w *writer) members(members []member) {
 	for _, m := range members {
 		w.name(m.name)
-		if w.err == nil {
-			w.err = w.enc.WriteValue(m.value.Clone())
+		w.value(m.value)
+	}
+}
+
+// value writes a value that was parsed token by token: indentation can make
+// gigabytes of deeply nested kilobytes, so it must be able to stop.
+func (w *writer) value(v jsontext.Value) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	for w.err == nil {
+		t, err := dec.ReadToken()
+		if err != nil {
+			// The value was read whole before, so this is its end.
+			return
 		}
+		w.token(t)
 	}
 }
 

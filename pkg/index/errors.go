@@ -32,6 +32,8 @@ var (
 
 // Fault is an error of one of the kinds above that names the thing that it is
 // about. errors.Is finds the kind and the cause.
+//
+//nolint:errname // what callers switch on is the kind, so the type may have a short name
 type Fault struct {
 	Kind  error  // one of the Err values of this package
 	Thing string // what it is about, as a user would name it

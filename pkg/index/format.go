@@ -26,7 +26,7 @@ func ParseFormat(s string) (Format, error) {
 	case "oci":
 		return OCI, nil
 	}
-	return V2S2, Faultf(ErrUsage, fmt.Sprintf("format %q", s), `unknown format %q, want "v2s2" or "oci"`, s)
+	return V2S2, Faultf(ErrUsage, fmt.Sprintf("format %q", s), `want "v2s2" or "oci"`)
 }
 
 // String returns the name that ParseFormat reads.
@@ -61,6 +61,7 @@ func FormatOf(t types.MediaType) (f Format, ok bool) {
 		return OCI, true
 	case types.DockerManifestList, types.DockerManifestSchema2:
 		return V2S2, true
+	default:
+		return V2S2, false
 	}
-	return V2S2, false
 }

@@ -82,9 +82,9 @@ func (ix Index) Digest() v1.Hash {
 // WithOrigins returns the same list with the origin of each entry set to what
 // of returns for its position and the entry. The bytes stay.
 func (ix Index) WithOrigins(of func(i int, e Entry) Origin) Index {
-	entries := ix.Entries()
+	entries := slices.Clone(ix.entries)
 	for i := range entries {
-		entries[i].Origin = of(i, entries[i])
+		entries[i].Origin = of(i, entries[i].clone())
 	}
 	ix.entries = entries
 	return ix

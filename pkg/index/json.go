@@ -21,6 +21,15 @@ type member struct {
 	value jsontext.Value
 }
 
+// readDocument reads raw, which came from elsewhere, as one JSON object of at
+// most MaxManifest bytes.
+func readDocument(raw []byte) ([]member, error) {
+	if len(raw) > MaxManifest {
+		return nil, fmt.Errorf("it has %d bytes, more than %d", len(raw), MaxManifest)
+	}
+	return readObject(raw)
+}
+
 // readObject reads raw as one JSON object and nothing else. Names must be
 // unique at every depth (encoding/json would let the last one win, which is how
 // one document means different things to different readers, CVE-2021-41190),
@@ -93,14 +102,40 @@ func checkCase(members []member, known ...string) error {
 }
 
 // readInto decodes the value of a member into target and names it if it fails.
+// A null counts as absent; inside of an array or object it is refused, since
+// encoding/json would make an empty text of it.
 func (m member) readInto(target any) error {
-	if err := json.Unmarshal(m.value, target); err != nil {
+	err := json.Unmarshal(m.value, target)
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &mistyped):
+		return fmt.Errorf("%s: unexpected %s", m.name, mistyped.Value)
+	case err != nil:
 		return fmt.Errorf("%s: %w", m.name, err)
+	case m.value.Kind() != 'n' && m.hasNull():
+		return fmt.Errorf("%s: unexpected null", m.name)
 	}
 	return nil
 }
 
-// strings decodes a member that must be a JSON array.
+// hasNull reports whether a null is anywhere in the value.
+func (m member) hasNull() bool {
+	if !bytes.Contains(m.value, []byte("null")) {
+		return false
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(m.value))
+	for {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return false
+		}
+		if token.Kind() == 'n' {
+			return true
+		}
+	}
+}
+
+// elements returns the values of a member that must be a JSON array.
 func (m member) elements() ([]jsontext.Value, error) {
 	if m.value.Kind() != '[' {
 		return nil, fmt.Errorf("%s: want an array", m.name)

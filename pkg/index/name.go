@@ -8,6 +8,7 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // Name is the name of a list: a reference with a tag, in full. The name "nginx"
@@ -19,7 +20,9 @@ type Name struct {
 
 // ParseName reads the name of a list as users type it. What the grammar of
 // distribution's references or go-containerregistry refuses, or the two read
-// differently, is refused here, and so is a digest: a list is kept and published under a tag.
+// differently, is refused here, and so is a digest: a list is kept and published
+// under a tag. Registry and repository have at most 255 characters together.
+// Errors are of the kind ErrUsage.
 func ParseName(s string) (Name, error) {
 	tag, err := parseTag(s)
 	if err != nil {
@@ -30,6 +33,9 @@ func ParseName(s string) (Name, error) {
 }
 
 func parseTag(s string) (name.Tag, error) {
+	if err := checkNoDigest(s); err != nil {
+		return name.Tag{}, err
+	}
 	named, err := reference.ParseNormalizedNamed(s)
 	if err != nil {
 		return name.Tag{}, err
@@ -44,10 +50,22 @@ func parseTag(s string) (name.Tag, error) {
 	return tag, checkAgreement(named, tag.Repository)
 }
 
+// checkNoDigest refuses a digest alone, which the grammar takes for a repository
+// called "sha256" and a tag.
+func checkNoDigest(s string) error {
+	if _, err := v1.NewHash(s); err == nil {
+		return errors.New("it is a digest, which needs a repository in front")
+	}
+	return nil
+}
+
 // ParseReference reads the reference of an image or list in a registry, by tag
 // or digest, as strictly as [ParseName] does.
 func ParseReference(s string) (name.Reference, error) {
 	thing := fmt.Sprintf("reference %q", s)
+	if err := checkNoDigest(s); err != nil {
+		return nil, &Fault{ErrUsage, thing, err}
+	}
 	named, err := reference.ParseNormalizedNamed(s)
 	if err != nil {
 		return nil, &Fault{ErrUsage, thing, err}
@@ -72,6 +90,9 @@ func checkAgreement(named reference.Named, repo name.Repository) error {
 	if registry != repo.RegistryStr() || reference.Path(named) != repo.RepositoryStr() {
 		return errors.New("its parts can be read in two ways")
 	}
+	if full := repo.Name(); len(full) > reference.RepositoryNameTotalLengthMax {
+		return fmt.Errorf("registry and repository have %d characters, more than %d", len(full), reference.RepositoryNameTotalLengthMax)
+	}
 	return checkPort(registry)
 }
 
@@ -89,7 +110,8 @@ func checkPort(registry string) error {
 // String returns the name in full: registry, repository and tag.
 func (n Name) String() string { return n.registry + "/" + n.repository + ":" + n.tag }
 
-// Familiar returns the shortest text that ParseName reads as the same name.
+// Familiar returns the shortest text with a tag that ParseName reads as the same
+// name.
 func (n Name) Familiar() string {
 	hub := strings.TrimPrefix(n.Repository(), name.DefaultRegistry+"/")
 	for _, short := range []string{strings.TrimPrefix(hub, "library/"), hub} {

@@ -16,12 +16,13 @@ import (
 //
 // A document that could mean something else to another reader is refused:
 // duplicate members, known members in another spelling, members of an image
-// manifest, sizes below zero, digests of unknown algorithms.
+// manifest, sizes below zero, digests of unknown algorithms. A known member
+// that may be missing may be null. The media type may be missing too: such a
+// list is an OCI image index
+// (https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md).
+// Errors are of the kind ErrInvalid.
 func Parse(raw []byte) (Index, error) {
-	if len(raw) > MaxManifest {
-		return Index{}, invalidf("list of %d bytes, more than %d", len(raw), MaxManifest)
-	}
-	members, err := readObject(raw)
+	members, err := readDocument(raw)
 	if err != nil {
 		return Index{}, invalidf("%w", err)
 	}
@@ -56,10 +57,7 @@ func parseIndex(members []member) (Index, error) {
 		case "manifests":
 			ix.entries, err = parseEntries(m)
 		case "subject":
-			var subject Entry
-			if subject, err = parseEntry(m.value); err == nil {
-				ix.subject = &subject
-			}
+			err = readSubject(m, &ix.subject)
 		case "annotations":
 			err = m.readInto(&ix.annotations)
 		default:
@@ -72,6 +70,19 @@ func parseIndex(members []member) (Index, error) {
 	return ix, nil
 }
 
+// readSubject leaves target as it is where the member is null.
+func readSubject(m member, target **Entry) error {
+	if m.value.Kind() == 'n' {
+		return nil
+	}
+	subject, err := parseEntry(m.value)
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.name, err)
+	}
+	*target = &subject
+	return nil
+}
+
 func parseEntries(m member) ([]Entry, error) {
 	values, err := m.elements()
 	if err != nil {
@@ -81,7 +92,7 @@ func parseEntries(m member) ([]Entry, error) {
 	for i, value := range values {
 		e, err := parseEntry(value)
 		if err != nil {
-			return nil, fmt.Errorf("manifests[%d]: %w", i, err)
+			return nil, fmt.Errorf("%s[%d]: %w", m.name, i, err)
 		}
 		entries = append(entries, e)
 	}
@@ -100,17 +111,22 @@ func parseEntry(value jsontext.Value) (Entry, error) {
 	var e Entry
 	e.Size = -1
 	for _, m := range members {
-		if err := e.readMember(m); err != nil {
+		if err := readEntryMember(&e, m); err != nil {
 			return Entry{}, err
 		}
 	}
 	return e, checkDescriptor(e.Descriptor)
 }
 
+// checkDescriptor refuses what a reader of a list cannot use.
 func checkDescriptor(d v1.Descriptor) error {
-	switch {
-	case d.Digest.Hex == "":
+	if d.Digest == (v1.Hash{}) {
 		return errors.New("digest is missing")
+	}
+	if _, err := v1.NewHash(d.Digest.String()); err != nil {
+		return fmt.Errorf("digest: %w", err)
+	}
+	switch {
 	case d.MediaType == "":
 		return errors.New("mediaType is missing")
 	case d.Size < 0:
@@ -119,7 +135,7 @@ func checkDescriptor(d v1.Descriptor) error {
 	return nil
 }
 
-func (e *Entry) readMember(m member) error {
+func readEntryMember(e *Entry, m member) error {
 	switch m.name {
 	case "mediaType":
 		return m.readInto(&e.MediaType)
@@ -136,13 +152,13 @@ func (e *Entry) readMember(m member) error {
 	case "artifactType":
 		return m.readInto(&e.ArtifactType)
 	case "platform":
-		return e.readPlatform(m)
+		return readPlatform(e, m)
 	}
 	e.extra = append(e.extra, m)
 	return nil
 }
 
-func (e *Entry) readPlatform(m member) error {
+func readPlatform(e *Entry, m member) error {
 	if m.value.Kind() == 'n' {
 		return nil
 	}
@@ -150,17 +166,41 @@ func (e *Entry) readPlatform(m member) error {
 	if err != nil {
 		return fmt.Errorf("platform: %w", err)
 	}
-	known := []string{"architecture", "os", "os.version", "os.features", "variant", "features"}
-	if err := checkCase(members, known...); err != nil {
+	if err := checkCase(members, "architecture", "os", "os.version", "os.features", "variant", "features"); err != nil {
 		return fmt.Errorf("platform: %w", err)
 	}
+	e.Platform = &v1.Platform{}
 	for _, p := range members {
-		if !slices.Contains(known, p.name) {
+		target := platformField(e.Platform, p.name)
+		if target == nil {
 			e.platformExtra = append(e.platformExtra, p)
+			continue
+		}
+		if err := p.readInto(target); err != nil {
+			return fmt.Errorf("platform: %w", err)
 		}
 	}
-	e.Platform = &v1.Platform{}
-	return m.readInto(e.Platform)
+	return nil
+}
+
+// platformField returns a pointer to the field of p that a member goes to, nil
+// where the member is not known.
+func platformField(p *v1.Platform, name string) any {
+	switch name {
+	case "architecture":
+		return &p.Architecture
+	case "os":
+		return &p.OS
+	case "os.version":
+		return &p.OSVersion
+	case "os.features":
+		return &p.OSFeatures
+	case "variant":
+		return &p.Variant
+	case "features":
+		return &p.Features
+	}
+	return nil
 }
 
 // ParseImage reads an image manifest (OCI, or Docker version 2 schema 2) as
@@ -168,7 +208,7 @@ func (e *Entry) readPlatform(m member) error {
 // Content-Type header or a descriptor gives it, "" for none; it must agree with
 // the document.
 func ParseImage(raw []byte, declared types.MediaType) (v1.Manifest, error) {
-	members, err := readObject(raw)
+	members, err := readDocument(raw)
 	if err != nil {
 		return v1.Manifest{}, invalidf("%w", err)
 	}
@@ -185,8 +225,8 @@ func ParseImage(raw []byte, declared types.MediaType) (v1.Manifest, error) {
 			return v1.Manifest{}, invalidf("%w", err)
 		}
 	}
-	if err := checkImage(image); err != nil {
-		return v1.Manifest{}, invalidf("%w", err)
+	if image.Config.Digest == (v1.Hash{}) {
+		return v1.Manifest{}, invalidf("config is missing")
 	}
 	return image, nil
 }
@@ -196,27 +236,29 @@ func readImageMember(image *v1.Manifest, m member) error {
 	case "schemaVersion":
 		return m.readInto(&image.SchemaVersion)
 	case "config":
-		return m.readInto(&image.Config)
+		config, err := parseEntry(m.value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		image.Config = config.Descriptor
 	case "layers":
-		return m.readInto(&image.Layers)
+		layers, err := parseEntries(m)
+		if err != nil {
+			return err
+		}
+		for _, l := range layers {
+			image.Layers = append(image.Layers, l.Descriptor)
+		}
 	case "annotations":
 		return m.readInto(&image.Annotations)
 	case "subject":
-		return m.readInto(&image.Subject)
+		var subject *Entry
+		if err := readSubject(m, &subject); err != nil || subject == nil {
+			return err
+		}
+		image.Subject = &subject.Descriptor
 	case "artifactType":
 		return m.readInto(&image.ArtifactType)
-	}
-	return nil
-}
-
-func checkImage(image v1.Manifest) error {
-	if err := checkDescriptor(image.Config); err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	for i, l := range image.Layers {
-		if err := checkDescriptor(l); err != nil {
-			return fmt.Errorf("layers[%d]: %w", i, err)
-		}
 	}
 	return nil
 }
@@ -225,7 +267,7 @@ func checkImage(image v1.Manifest) error {
 // header or a descriptor says, "" for nothing; a document that says otherwise
 // is refused, as is one that has members of both kinds (CVE-2021-41190).
 func MediaTypeOf(raw []byte, declared types.MediaType) (types.MediaType, error) {
-	members, err := readObject(raw)
+	members, err := readDocument(raw)
 	if err != nil {
 		return "", invalidf("%w", err)
 	}
@@ -248,15 +290,25 @@ func mediaTypeOf(members []member, declared types.MediaType) (types.MediaType, e
 	if err != nil {
 		return "", err
 	}
+	kinds := 0
+	for _, kind := range []bool{has["manifests"], has["config"] || has["layers"], has["fsLayers"], has["blobs"]} {
+		if kind {
+			kinds++
+		}
+	}
+	if kinds > 1 {
+		return "", errors.New("it has the members of two kinds of document")
+	}
+	mediaType, err := agreedType(said, declared)
 	switch {
+	case err != nil:
+		return "", err
 	case version == 1 || has["fsLayers"]:
-		return types.DockerManifestSchema1, nil
+		return schema1Type(mediaType)
 	case version != 2:
 		return "", errors.New("schemaVersion is not 2")
-	case has["manifests"] && (has["config"] || has["layers"] || has["blobs"]):
-		return "", errors.New("it has the members of a list and of an image manifest")
 	}
-	return agreedType(said, declared, has["manifests"])
+	return fittingType(mediaType, has)
 }
 
 // discriminators reads the members that tell kinds of document apart.
@@ -278,22 +330,41 @@ func discriminators(members []member) (version int, said types.MediaType, has ma
 }
 
 // agreedType returns the media type that the document and its declaration
-// agree on; where neither says, the one that OCI gives such a document.
-func agreedType(said, declared types.MediaType, isList bool) (types.MediaType, error) {
-	if said != "" && declared != "" && said != declared {
+// agree on, "" where neither says one.
+func agreedType(said, declared types.MediaType) (types.MediaType, error) {
+	if said == "" {
+		return declared, nil
+	}
+	if declared != "" && said != declared {
 		return "", fmt.Errorf("media type %q was declared as %q", said, declared)
 	}
-	mediaType := said
-	if mediaType == "" {
-		mediaType = declared
+	return said, nil
+}
+
+// schema1Type is the media type of a document of Docker's version 2 schema 1,
+// which may be called by that name or by none.
+func schema1Type(mediaType types.MediaType) (types.MediaType, error) {
+	switch mediaType {
+	case "":
+		return types.DockerManifestSchema1, nil
+	case types.DockerManifestSchema1, types.DockerManifestSchema1Signed:
+		return mediaType, nil
+	default:
+		return "", fmt.Errorf("media type %q does not fit a document of schema 1", mediaType)
 	}
+}
+
+// fittingType refuses a media type of a list for what is none, and the other
+// way round. Where there is no media type it is the one that OCI gives such a
+// document.
+func fittingType(mediaType types.MediaType, has map[string]bool) (types.MediaType, error) {
 	if mediaType == "" {
 		mediaType = types.OCIManifestSchema1
-		if isList {
+		if has["manifests"] {
 			mediaType = types.OCIImageIndex
 		}
 	}
-	if mediaType.IsIndex() != isList && (isList || mediaType.IsIndex()) {
+	if mediaType.IsIndex() != has["manifests"] {
 		return "", fmt.Errorf("media type %q does not fit its members", mediaType)
 	}
 	return mediaType, nil

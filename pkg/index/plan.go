@@ -1,6 +1,8 @@
 package index
 
 import (
+	"fmt"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -69,4 +71,36 @@ type Document struct {
 	MediaType string
 	Digest    v1.Hash
 	Raw       []byte
+}
+
+// Unfinished is an error that stopped publishing: what was done before, and
+// what was left.
+type Unfinished struct {
+	Done, Left []Step
+	Err        error
+}
+
+// Error is the cause.
+func (u *Unfinished) Error() string { return u.Err.Error() }
+
+// Unwrap returns the cause.
+func (u *Unfinished) Unwrap() error { return u.Err }
+
+// Summary says in one clause how far publishing came.
+func (u *Unfinished) Summary() string {
+	written, tagged := 0, false
+	for _, s := range u.Done {
+		if s.Skipped || s.Kind == StepVerify {
+			continue
+		}
+		written++
+		tagged = tagged || s.Kind == StepList || s.Kind == StepTag
+	}
+	switch {
+	case written == 0:
+		return "nothing was written"
+	case tagged:
+		return fmt.Sprintf("the list was written, %d of %d steps are left", len(u.Left), len(u.Done)+len(u.Left))
+	}
+	return fmt.Sprintf("%d of %d steps are done, no tag was written", len(u.Done), len(u.Done)+len(u.Left))
 }

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,7 +56,8 @@ func archAlias(arch string) (name, variant string) {
 
 // NormalizePlatform returns p with the names that image indexes use in place of
 // other names of the same things: "x86_64" becomes amd64, "arm64v8" arm64 with
-// the variant v8, "macOS" darwin. Unknown names stay.
+// the variant v8, "macOS" darwin, the variant "8" of arm64 v8. Unknown names
+// stay. The features are copied and keep their order.
 func NormalizePlatform(p v1.Platform) v1.Platform {
 	p.OS = strings.ToLower(p.OS)
 	if p.OS == "macos" {
@@ -67,37 +69,49 @@ func NormalizePlatform(p v1.Platform) v1.Platform {
 	if p.Variant == "" {
 		p.Variant = variant
 	}
-	if (arch == "arm" || arch == "arm64") && len(p.Variant) == 1 {
+	if arch == "arm" && slices.Contains([]string{"5", "6", "7", "8"}, p.Variant) ||
+		arch == "arm64" && slices.Contains([]string{"8", "9", "9.0"}, p.Variant) {
 		p.Variant = "v" + p.Variant
 	}
 	p.OSFeatures, p.Features = slices.Clone(p.OSFeatures), slices.Clone(p.Features)
 	return p
 }
 
-// platformKey returns a text that is the same for platforms that consumers take
-// for the same: arm64 is arm64/v8, amd64 is amd64/v1, arm is arm/v7
-// (github.com/containerd/platforms, Normalize).
+// platformKey returns a text that is the same for platforms that SamePlatform
+// takes for the same.
 func platformKey(p v1.Platform) string {
-	p = NormalizePlatform(p)
-	switch {
-	case p.Architecture == "arm64" && p.Variant == "v8", p.Architecture == "amd64" && p.Variant == "v1":
+	// These three names decide the variant, whatever stands there.
+	switch strings.ToLower(p.Architecture) {
+	case "i386", "armhf", "armel":
 		p.Variant = ""
-	case p.Architecture == "arm" && p.Variant == "":
+	}
+	p = NormalizePlatform(p)
+	switch p.Architecture + "/" + p.Variant {
+	case "arm64/v8", "arm64/v8.0", "amd64/v1":
+		p.Variant = ""
+	case "arm64/v9.0":
+		p.Variant = "v9"
+	case "arm/":
 		p.Variant = "v7"
 	}
 	slices.Sort(p.OSFeatures)
-	return strings.Join([]string{p.OS, p.Architecture, p.Variant, p.OSVersion, strings.Join(p.OSFeatures, ",")}, "|")
+	features := strings.Join(slices.Compact(p.OSFeatures), ",")
+	return p.OS + "|" + p.Architecture + "|" + p.Variant + "|" + p.OSVersion + "|" + features
 }
 
-// SamePlatform reports whether consumers take a and b for the same platform.
+// SamePlatform reports whether consumers take a and b for the same platform:
+// whether github.com/containerd/platforms v1.0.0-rc.5 normalises them to the
+// same, with arm64 as arm64/v8, amd64 as amd64/v1 and arm as arm/v7. It also
+// holds for the names that only [NormalizePlatform] knows. The operating
+// system's version and features must be the same, features in any order.
 func SamePlatform(a, b v1.Platform) bool { return platformKey(a) == platformKey(b) }
 
 // ParsePlatform reads OS/ARCH[/VARIANT][:OSVERSION] and returns it normalised.
 // Names that are not known are an error that offers known ones.
 func ParsePlatform(s string) (v1.Platform, error) {
-	names, version, _ := strings.Cut(s, ":")
+	names, version, versioned := strings.Cut(s, ":")
 	parts := strings.Split(names, "/")
-	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
+	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") || versioned && version == "" {
 		return v1.Platform{}, Faultf(ErrUsage, fmt.Sprintf("platform %q", s), "want OS/ARCH[/VARIANT][:OSVERSION], as in linux/arm64")
 	}
 	p := v1.Platform{OS: parts[0], Architecture: parts[1], OSVersion: version}
@@ -105,7 +119,10 @@ func ParsePlatform(s string) (v1.Platform, error) {
 		p.Variant = parts[2]
 	}
 	p = NormalizePlatform(p)
-	return p, CheckPlatformNames(p)
+	if err := CheckPlatformNames(p); err != nil {
+		return v1.Platform{}, err
+	}
+	return p, nil
 }
 
 // FormatPlatform returns the text that [ParsePlatform] reads; a missing
@@ -144,7 +161,7 @@ func CheckPlatformNames(p v1.Platform) error {
 		}
 	}
 	if message := unknownNames(p); message != "" {
-		return &Fault{Kind: ErrUsage, Cause: fmt.Errorf("%s", message)}
+		return &Fault{Kind: ErrUsage, Cause: errors.New(message)}
 	}
 	return nil
 }
@@ -160,19 +177,27 @@ func plainName(s string) bool {
 // "" where all are known or empty.
 func unknownNames(p v1.Platform) string {
 	var messages []string
+	normal := NormalizePlatform(p)
 	if p.OS != "" && !slices.Contains(knownOS(), p.OS) {
-		messages = append(messages, fmt.Sprintf("unknown operating system %q%s", p.OS, didYouMean(p.OS, knownOS())))
+		near := didYouMean(p.OS, normal.OS, knownOS())
+		messages = append(messages, fmt.Sprintf("unknown operating system %q%s", p.OS, near))
 	}
 	if p.Architecture != "" && !slices.Contains(knownArch(), p.Architecture) {
-		near := didYouMean(p.Architecture, knownArch())
+		near := didYouMean(p.Architecture, normal.Architecture, knownArch())
+		if arch, variant := archAlias(strings.ToLower(p.Architecture)); variant != "" {
+			near = fmt.Sprintf(", did you mean %s/%s?", arch, variant)
+		}
 		messages = append(messages, fmt.Sprintf("unknown architecture %q%s", p.Architecture, near))
 	}
 	return strings.Join(messages, "; ")
 }
 
-// didYouMean offers the known names that are at most two changes of a letter
-// away, the nearest ones only.
-func didYouMean(s string, known []string) string {
+// didYouMean offers the normal name of s where it is known, else the known
+// names that are at most two changes of a letter away, the nearest ones only.
+func didYouMean(s, normal string, known []string) string {
+	if slices.Contains(known, normal) {
+		return ", did you mean " + normal + "?"
+	}
 	best, near := 3, []string(nil)
 	for _, k := range known {
 		switch d := distance(s, k); {

@@ -49,7 +49,9 @@ type Finding struct {
 }
 
 // Rejection is an error of the kind ErrInvalid: findings stopped what was to be
-// done.
+// done. It has those findings alone, not the warnings and notes beside them.
+//
+//nolint:errname // a Rejection is findings first and an error second
 type Rejection struct{ Findings []Finding }
 
 // Error returns the messages, each with its rule.
@@ -94,7 +96,7 @@ func severity(rule RuleID, in Context) Severity {
 	switch rule {
 	case EmptyList:
 		local = Note
-	case PlatformMissing:
+	case PlatformMissing, PlatformMismatch:
 		local = Warning
 	case PlatformUnknown:
 		local, publish = Warning, Warning
@@ -112,16 +114,15 @@ func severity(rule RuleID, in Context) Severity {
 // and a Rejection where one of them is an error.
 func Judge(findings []Finding, in Context) ([]Finding, error) {
 	judged := make([]Finding, len(findings))
-	stops := false
+	var stopping []Finding
 	for i, f := range findings {
 		f.Severity = max(f.Severity, severity(f.Rule, in))
-		stops = stops || f.Severity == Error
+		if f.Severity == Error {
+			stopping = append(stopping, f)
+		}
 		judged[i] = f
 	}
-	if stops {
-		return judged, &Rejection{judged}
-	}
-	return judged, nil
+	return judged, reject(stopping)
 }
 
 // NotEmpty finds a list without an image.

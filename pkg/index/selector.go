@@ -3,8 +3,6 @@ package index
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -12,126 +10,202 @@ import (
 )
 
 // Selector says which entry of a list is meant. Make it with [ParseSelector],
-// [ByDigest] or [ByPlatform].
+// [ByDigest] or [ByPlatform]; the zero value means no entry.
 type Selector struct {
 	text string
-	// fit is how well an entry fits: 0 not at all, more is better. Of several
-	// entries only those that fit best are meant.
-	fit func(Entry) int
+	// fit is how well an entry fits. Of several entries only those that fit
+	// best are meant.
+	fit func(Entry) fitness
 }
+
+// fitness is how well an entry fits a selector.
+type fitness uint8
+
+const (
+	unfit   fitness = iota
+	loosely         // what the selector leaves open may be anything
+	meant           // the same thing in other words, or the beginning of its digest
+	exactly         // the very platform or digest
+	asTyped         // the source, letter by letter
+)
 
 // String returns the selector as it was typed.
 func (s Selector) String() string { return s.text }
 
 // ByDigest selects by the digest of an entry.
 func ByDigest(h v1.Hash) Selector {
-	return Selector{h.String(), func(e Entry) int { return fits(e.Digest == h) }}
+	return Selector{h.String(), func(e Entry) fitness {
+		if e.Digest == h {
+			return exactly
+		}
+		return unfit
+	}}
 }
 
-// ByPlatform selects by platform. Fields that p leaves empty match any value,
-// but an entry that has them empty too is meant first.
+// ByPlatform selects by platform, never an attestation. Fields that p leaves
+// empty match any value, but an entry that has them empty too is meant first.
 func ByPlatform(p v1.Platform) Selector {
-	return Selector{FormatPlatform(p), func(e Entry) int { return fitPlatform(e, p) }}
+	want := NormalizePlatform(p)
+	key := platformKey(want)
+	return Selector{FormatPlatform(p), func(e Entry) fitness {
+		if e.Platform == nil || e.IsAttestation() {
+			return unfit
+		}
+		have := NormalizePlatform(*e.Platform)
+		switch {
+		case identicalPlatforms(have, want):
+			return exactly
+		case platformKey(have) == key:
+			return meant
+		case platformKey(openAs(have, want)) == key:
+			return loosely
+		}
+		return unfit
+	}}
 }
 
-func fits(ok bool) int {
-	if ok {
-		return 1
-	}
-	return 0
-}
-
-func fitPlatform(e Entry, want v1.Platform) int {
-	if e.Platform == nil || e.IsAttestation() {
-		return 0
-	}
-	have := NormalizePlatform(*e.Platform)
-	if platformKey(have) == platformKey(want) {
-		return 2
-	}
-	if want.Variant == "" {
-		have.Variant = ""
-	}
-	if want.OSVersion == "" {
-		have.OSVersion = ""
+// openAs returns p without what want leaves open.
+func openAs(p, want v1.Platform) v1.Platform {
+	for _, field := range []struct{ have, want *string }{
+		{&p.OS, &want.OS}, {&p.Architecture, &want.Architecture}, {&p.Variant, &want.Variant}, {&p.OSVersion, &want.OSVersion},
+	} {
+		if *field.want == "" {
+			*field.have = ""
+		}
 	}
 	if len(want.OSFeatures) == 0 {
-		have.OSFeatures = nil
+		p.OSFeatures = nil
 	}
-	return fits(platformKey(have) == platformKey(want))
+	return p
 }
 
 // ParseSelector reads what users type to name an entry: a digest or the
-// beginning of one, with or without the repository and algorithm in front; a
-// platform; or the source that the entry was made from, by reference or path.
+// beginning of one (six digits or more), with or without the algorithm, or a
+// whole one with the repository in front; a platform, also one of unknown
+// names; or the source that the entry was made from, by reference or path. One
+// text may be several of these; [Index.Select] finds what it fits best.
 func ParseSelector(s string) (Selector, error) {
 	if s == "" {
-		return Selector{}, Faultf(ErrUsage, "entry \"\"", "want a digest, a platform or a source")
+		return Selector{}, Faultf(ErrUsage, `entry ""`, "want a digest, a platform or a source")
 	}
-	if repo, digest, ok := strings.Cut(s, "@"); ok {
-		return parsePinned(s, repo, digest)
+	pinned, err := byPin(s)
+	if err != nil {
+		return Selector{}, err
 	}
-	fit := []func(Entry) int{byOrigin(s)}
-	if prefix := strings.TrimPrefix(s, "sha256:"); regexp.MustCompile(`^[0-9a-f]{6,64}$`).MatchString(prefix) {
-		fit = append(fit, byDigestPrefix(prefix))
-	}
-	if p, err := ParsePlatform(s); err == nil {
-		fit = append(fit, ByPlatform(p).fit)
-	}
-	return Selector{s, func(e Entry) int {
-		best := 0
-		for _, f := range fit {
-			best = max(best, f(e))
+	fits := []func(Entry) fitness{byOrigin(s), byDigestPrefix(s), byPlatformText(s), pinned}
+	return Selector{s, func(e Entry) fitness {
+		best := unfit
+		for _, fit := range fits {
+			best = max(best, fit(e))
 		}
 		return best
 	}}, nil
 }
 
-// parsePinned reads REPOSITORY@DIGEST: both parts must fit, the repository as
-// far as the entry's is known.
-func parsePinned(s, repo, digest string) (Selector, error) {
-	h, err := v1.NewHash(digest)
+func never(Entry) fitness { return unfit }
+
+// byPin reads REPOSITORY@DIGEST: both parts must fit, the repository as far as
+// the entry's is known.
+func byPin(s string) (func(Entry) fitness, error) {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 || !strings.Contains(s[at:], ":") {
+		return never, nil
+	}
+	h, err := v1.NewHash(s[at+1:])
 	if err != nil {
-		return Selector{}, &Fault{ErrUsage, fmt.Sprintf("entry %q", s), err}
+		return nil, &Fault{ErrUsage, fmt.Sprintf("entry %q", s), err}
 	}
-	if repo == "" {
-		return ByDigest(h), nil
+	if at == 0 {
+		return ByDigest(h).fit, nil
 	}
-	ref, err := ParseReference(repo)
+	ref, err := ParseReference(s[:at])
 	if err != nil {
-		return Selector{}, err
+		return nil, err
 	}
-	want := ref.Context().Name()
-	return Selector{s, func(e Entry) int {
-		return fits(e.Digest == h && (e.Origin.Repository == "" || e.Origin.Repository == want))
-	}}, nil
+	repository := ref.Context().Name()
+	return func(e Entry) fitness {
+		if e.Digest == h && (e.Origin.Repository == "" || e.Origin.Repository == repository) {
+			return exactly
+		}
+		return unfit
+	}, nil
 }
 
-func byDigestPrefix(prefix string) func(Entry) int {
-	return func(e Entry) int { return 2 * fits(strings.HasPrefix(e.Digest.Hex, prefix)) }
+func byDigestPrefix(s string) func(Entry) fitness {
+	_, digits, hasAlgorithm := strings.Cut(s, ":")
+	if !hasAlgorithm {
+		digits = s
+	}
+	if len(digits) < 6 || strings.Trim(digits, "0123456789abcdef") != "" {
+		return never
+	}
+	return func(e Entry) fitness {
+		digest := e.Digest.Hex
+		if hasAlgorithm {
+			digest = e.Digest.String()
+		}
+		switch {
+		case digest == s:
+			return exactly
+		case strings.HasPrefix(digest, s):
+			return meant
+		}
+		return unfit
+	}
 }
 
-// byOrigin fits the source as typed best, then another spelling of the same
-// reference, then the last element of a path.
-func byOrigin(s string) func(Entry) int {
-	want := canonicalReference(s)
-	return func(e Entry) int {
+// byPlatformText fits the text that an entry's platform is shown as, so that an
+// entry with a wrong platform can be named too, and what [ByPlatform] fits.
+func byPlatformText(s string) func(Entry) fitness {
+	fit := never
+	if p, err := ParsePlatform(s); err == nil {
+		fit = ByPlatform(p).fit
+	}
+	return func(e Entry) fitness {
+		if e.PlatformString() == s && !e.IsAttestation() {
+			return exactly
+		}
+		return fit(e)
+	}
+}
+
+// byOrigin fits the source as typed best, then the same source in other words,
+// then the last element of a path.
+func byOrigin(s string) func(Entry) fitness {
+	reference, path := canonicalReference(s), filepath.Clean(withoutTransport(s))
+	return func(e Entry) fitness {
+		have := filepath.Clean(withoutTransport(e.Origin.Ref))
 		switch {
 		case e.Origin.Ref == "":
-			return 0
+			return unfit
 		case e.Origin.Ref == s:
-			return 3
+			return asTyped
+		case e.Origin.Kind == SourceRegistry && reference != "" && canonicalReference(e.Origin.Ref) == reference:
+			return meant
 		case e.Origin.Kind == SourceRegistry:
-			return 2 * fits(want != "" && canonicalReference(e.Origin.Ref) == want)
+			return unfit
+		case have == path:
+			return meant
+		case filepath.Base(have) == s:
+			return loosely
 		}
-		return fits(filepath.Base(e.Origin.Ref) == s)
+		return unfit
 	}
+}
+
+// withoutTransport takes off what says where a source is.
+func withoutTransport(s string) string {
+	for _, transport := range []string{"docker://", "docker-daemon:", "oci-archive:", "oci:"} {
+		if rest, ok := strings.CutPrefix(s, transport); ok {
+			return rest
+		}
+	}
+	return s
 }
 
 // canonicalReference returns a reference in full, "" where s is none.
 func canonicalReference(s string) string {
-	s = strings.TrimPrefix(s, "docker://")
-	ref, err := name.ParseReference(s)
+	ref, err := name.ParseReference(strings.TrimPrefix(s, "docker://"))
 	if err != nil {
 		return ""
 	}
@@ -148,7 +222,10 @@ func (ix Index) Select(s Selector) []Entry {
 }
 
 func (ix Index) selected(s Selector) []int {
-	best, found := 1, []int(nil)
+	if s.fit == nil {
+		return nil
+	}
+	best, found := loosely, []int(nil)
 	for i, e := range ix.entries {
 		switch fit := s.fit(e); {
 		case fit > best:
@@ -191,5 +268,5 @@ func describeAll(entries []Entry) string {
 	if len(entries) > most {
 		texts = append(texts, fmt.Sprintf("and %d more", len(entries)-most))
 	}
-	return strings.Join(slices.Clip(texts), ", ")
+	return strings.Join(texts, ", ")
 }

@@ -1,0 +1,143 @@
+package commands
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/client"
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+func newCompletion(f *factory) *cobra.Command {
+	shell := ""
+	cmd := &cobra.Command{
+		Use:   "completion",
+		Short: "Write a completion script for the shell and print its path",
+		Example: `  # bash: in ~/.bashrc
+  . $(pack completion)
+
+  # zsh
+  . $(pack completion --shell zsh)`,
+		Args: args(cobra.NoArgs, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.writeCompletion(cmd.Root(), shell) },
+	}
+	cmd.Flags().StringVarP(&shell, "shell", "s", "bash", `Shell: "bash", "zsh", "fish" or "powershell"`)
+	completeValues(cmd, "shell", "bash", "zsh", "fish", "powershell")
+	return cmd
+}
+
+func (f *factory) writeCompletion(root *cobra.Command, shell string) (err error) {
+	scripts := map[string]struct {
+		extension string
+		write     func(io.Writer) error
+	}{
+		"bash":       {"sh", func(w io.Writer) error { return root.GenBashCompletionV2(w, true) }},
+		"zsh":        {"zsh", root.GenZshCompletion},
+		"fish":       {"fish", func(w io.Writer) error { return root.GenFishCompletion(w, true) }},
+		"powershell": {"ps1", root.GenPowerShellCompletionWithDesc},
+	}
+	script, ok := scripts[shell]
+	if !ok {
+		return index.Faultf(index.ErrUsage, "--shell", `unknown shell %q, want "bash", "zsh", "fish" or "powershell"`, shell)
+	}
+	home, err := f.process.packHome()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(home, fmt.Sprintf("completion-%s.%s", root.Name(), script.extension))
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := script.write(file); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return f.streams.Data([]byte(path + "\n"))
+}
+
+type completer func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective)
+
+// completeValues completes the values of a flag.
+func completeValues(cmd *cobra.Command, flag string, values ...string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return values, cobra.ShellCompDirectiveNoFileComp
+	})
+	if err != nil {
+		panic(err) // the flag does not exist: no command with such a flag can be built
+	}
+}
+
+func completeFormat(cmd *cobra.Command) { completeValues(cmd, "format", "v2s2", "oci") }
+
+func completePlatform(cmd *cobra.Command) {
+	completeValues(cmd, "os", "linux", "windows", "darwin", "freebsd")
+	completeValues(cmd, "arch", "amd64", "arm64", "arm", "386", "ppc64le", "riscv64", "s390x")
+	completeValues(cmd, "variant", "v5", "v6", "v7", "v8")
+}
+
+// completeLists completes the names of lists in local storage.
+func completeLists(f *factory) completer {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		c, err := f.client(reach{}, "")
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		defer c.Close()
+		lists, err := c.List(cmd.Context())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var names []string
+		for _, l := range lists {
+			names = append(names, l.Name.Familiar())
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeSources completes a list first and then files.
+func completeSources(f *factory) completer {
+	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return completeLists(f)(cmd, args, toComplete)
+		}
+		return []string{"cnb"}, cobra.ShellCompDirectiveFilterFileExt
+	}
+}
+
+// completeEntries completes a list first and then platforms and digests of its
+// entries.
+func completeEntries(f *factory) completer {
+	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return completeLists(f)(cmd, args, toComplete)
+		}
+		c, err := f.client(reach{}, "")
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		defer c.Close()
+		result, err := c.Inspect(cmd.Context(), client.InspectRequest{Reference: args[0]})
+		if err != nil || result.Index == nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var entries []string
+		for _, e := range result.Index.Entries() {
+			if !e.IsAttestation() && e.Platform != nil {
+				entries = append(entries, e.PlatformString())
+			}
+			entries = append(entries, e.Digest.String())
+		}
+		return entries, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,100 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/buildpacks-community/pack-manifest/internal/ui"
+	"github.com/buildpacks-community/pack-manifest/pkg/client"
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+type createOptions struct {
+	reach
+	request     client.CreateRequest
+	format      string
+	annotations []string
+}
+
+func newCreate(f *factory, run func(context.Context, *factory, *createOptions) error) *cobra.Command {
+	o := &createOptions{}
+	cmd := &cobra.Command{
+		Use:   "create LIST SOURCE...",
+		Short: "Make a list of images, and keep or publish it",
+		Long: `Make a list of images and keep it in local storage or, with --publish, write it
+to its registry and keep nothing.
+
+A SOURCE is an image or a list in a registry (REFERENCE or docker://REFERENCE),
+or a .cnb file (a path that ends in .cnb or begins with ./ ../ or /, or
+oci-archive:FILE). A list gives one entry for each of its images. PLATFORM= in
+front of a source says what it is for where its config does not.
+
+On success one line is printed to stdout: REPOSITORY@DIGEST.`,
+		Example: `  # a list of what the release built, kept here
+  pack manifest create ghcr.io/acme/bp:1.2.3 dist/bp-linux-amd64.cnb dist/bp-linux-arm64.cnb
+
+  # the same, written to the registry in one step as an OCI image index
+  pack manifest create ghcr.io/acme/bp:1.2.3 dist/*.cnb --publish --format oci --tag latest
+
+  # images whose configs lack the architecture
+  pack manifest create acme/bp:1.2.3 linux/amd64=acme/bp:linux windows/amd64=acme/bp:windows`,
+		Args: args(cobra.MinimumNArgs(2), "a list and at least one source"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.request.Name, o.request.Sources = args[0], args[1:]
+			if err := exclusive(cmd, "replace", "amend", "publish"); err != nil {
+				return err
+			}
+			return run(cmd.Context(), f, o)
+		},
+		ValidArgsFunction: completeSources(f),
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.format, "format", "f", "", `Format of the list: "v2s2" (a Docker manifest list, the default) or "oci"`)
+	flags.BoolVar(&o.request.Publish, "publish", false, "Write the list to its registry, keep nothing here")
+	flags.StringArrayVar(&o.request.Tags, "tag", nil, "With --publish: a further tag of the repository, for the list (repeatable)")
+	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation KEY=VALUE of the list (repeatable)")
+	flags.BoolVar(&o.request.Replace, "replace", false, "Make the list anew if there is one of the name")
+	flags.BoolVar(&o.request.Amend, "amend", false, "Add to the list if there is one of the name")
+	flags.Bool("all", true, "Take every image of a source that is a list")
+	o.addFlags(cmd)
+	o.addJobs(cmd)
+	completeFormat(cmd)
+	return cmd
+}
+
+func runCreate(ctx context.Context, f *factory, o *createOptions) error {
+	if len(o.request.Tags) > 0 && !o.request.Publish {
+		return index.Faultf(index.ErrUsage, "--tag", "further tags are written when the list is published; add --publish")
+	}
+	var err error
+	if o.request.Format, err = f.format(o.format); err != nil {
+		return err
+	}
+	if o.request.Annotations, err = parseAnnotations(o.annotations); err != nil {
+		return err
+	}
+	c, err := f.client(o.reach, o.request.Name)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	result, err := c.Create(ctx, o.request)
+	if err != nil {
+		return inList(err, o.request.Name)
+	}
+	if o.request.Publish {
+		f.streams.Info("Successfully pushed manifest list %s to registry", ui.Symbol(result.Name.Familiar()))
+	} else {
+		f.streams.Info("Successfully created manifest list %s", ui.Symbol(result.Name.Familiar()))
+	}
+	return f.streams.Data([]byte(result.Reference() + "\n"))
+}
+
+// format reads the value of --format; without one the default holds.
+func (f *factory) format(flag string) (index.Format, error) {
+	if flag == "" {
+		return f.process.defaultFormat()
+	}
+	return index.ParseFormat(flag)
+}

@@ -1,0 +1,214 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/buildpacks-community/pack-manifest/internal/ui"
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// ExitFailed is the exit code of what has no code of its own.
+const ExitFailed = 1
+
+// Interrupt is the cause of a context that a signal ended.
+type Interrupt struct {
+	Name string // as in "interrupt"
+	Code int    // the exit code: 128 and the signal's number
+}
+
+// Error says that a signal came.
+func (i *Interrupt) Error() string { return i.Name }
+
+// kinds is the table of exit codes and hints, in the order of precedence where
+// an error has several kinds.
+func kinds() []kind {
+	return []kind{
+		{index.ErrUsage, 2, nil},
+		{index.ErrInvalid, 3, nil},
+		{index.ErrDenied, 4, deniedHint},
+		{index.ErrNotFound, 5, notFoundHint},
+		{index.ErrExists, 6, existsHint},
+		{index.ErrConflict, 6, nil},
+		{index.ErrUnreachable, 7, unreachableHint},
+		{index.ErrRefused, 7, nil},
+		{index.ErrCorrupt, ExitFailed, corruptHint},
+	}
+}
+
+type kind struct {
+	err  error
+	code int
+	hint func(program, list string, f *index.Fault) string
+}
+
+func deniedHint(_, _ string, _ *index.Fault) string {
+	return "log in with 'docker login REGISTRY', or check what CNB_REGISTRY_AUTH grants"
+}
+
+func notFoundHint(program, list string, f *index.Fault) string {
+	switch {
+	case strings.HasPrefix(f.Thing, "list "):
+		return fmt.Sprintf("'%s list' shows the lists, '%s create' makes one", program, program)
+	case strings.HasPrefix(f.Thing, "entry "):
+		return fmt.Sprintf("'%s inspect %s -o table' shows the entries", program, list)
+	}
+	return ""
+}
+
+func existsHint(program, list string, _ *index.Fault) string {
+	return fmt.Sprintf("use --amend to add to it, --replace to make it anew, or '%s remove %s' to delete it", program, list)
+}
+
+func unreachableHint(_, _ string, f *index.Fault) string {
+	if strings.Contains(f.Error(), "plain HTTP") || strings.Contains(f.Error(), "certificate") {
+		return "if you trust the network, --insecure allows plain HTTP and TLS that cannot be verified"
+	}
+	return ""
+}
+
+func corruptHint(program, list string, _ *index.Fault) string {
+	return fmt.Sprintf("nothing was changed; '%s remove %s' deletes the list, then create it again", program, list)
+}
+
+// listError remembers the name of the list that a request was about, so that
+// hints can name it.
+type listError struct {
+	list string
+	error
+}
+
+func (e *listError) Unwrap() error { return e.error }
+
+func inList(err error, list string) error { return &listError{list, err} }
+
+// explain shows an error and how to mend it, and returns the exit code.
+func explain(streams *ui.Streams, program string, cause, err error) int {
+	if err == nil {
+		return 0
+	}
+	var interrupt *Interrupt
+	if errors.As(cause, &interrupt) {
+		streams.Error("interrupted (%s): %s", interrupt.Name, whatIsDone(err))
+		return interrupt.Code
+	}
+	list := "LIST"
+	var about *listError
+	if errors.As(err, &about) {
+		list = about.list
+	}
+	for _, one := range flatten(err) {
+		explainOne(streams, program, list, one)
+	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	at := slices.IndexFunc(kinds(), func(k kind) bool { return errors.Is(err, k.err) })
+	if at < 0 {
+		return ExitFailed
+	}
+	return kinds()[at].code
+}
+
+// whatIsDone says how far an interrupted command came.
+func whatIsDone(err error) string {
+	var unfinished *index.Unfinished
+	if !errors.As(err, &unfinished) {
+		return "nothing was written"
+	}
+	return unfinished.Summary()
+}
+
+// flatten returns the errors that were joined, each with what it is wrapped in
+// taken off as far as that adds nothing.
+func flatten(err error) []error {
+	var about *listError
+	if errors.As(err, &about) && error(about) == err {
+		return flatten(about.error)
+	}
+	joined, ok := err.(interface{ Unwrap() []error })     //nolint:errorlint // only the outermost error counts
+	if _, isFault := err.(*index.Fault); !ok || isFault { //nolint:errorlint // the same
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
+}
+
+func explainOne(streams *ui.Streams, program, list string, err error) {
+	var rejected *index.Rejection
+	if errors.As(err, &rejected) {
+		explainRejection(streams, program, list, rejected)
+		return
+	}
+	streams.Error("%s", err)
+	var fault *index.Fault
+	if !errors.As(err, &fault) {
+		return
+	}
+	for _, k := range kinds() {
+		if k.hint == nil || !errors.Is(err, k.err) {
+			continue
+		}
+		if hint := k.hint(program, list, fault); hint != "" {
+			streams.Tip("%s", hint)
+		}
+		return
+	}
+}
+
+func explainRejection(streams *ui.Streams, program, list string, r *index.Rejection) {
+	stops := 0
+	for _, f := range r.Findings {
+		if f.Severity != index.Error {
+			tellFinding(streams, program, list, f)
+			continue
+		}
+		stops++
+		streams.Error("%s", describeFinding(f))
+		if fix := fixFor(program, list, f); fix != "" {
+			streams.Tip("%s", fix)
+		}
+	}
+	streams.Error("the list is not valid: %d error(s), nothing was written", stops)
+}
+
+// fixFor returns the command that repairs a finding, "" where there is none.
+func fixFor(program, list string, f index.Finding) string {
+	switch f.Rule {
+	case index.PlatformMissing:
+		return fixPlatform(program, list, f.Entry)
+	case index.PlatformDuplicate:
+		return "keep one of them; 'add --replace' puts an image in the place of the one of its platform"
+	case index.PlatformUnknown:
+		return fmt.Sprintf("%s annotate %s %s --os OS --arch ARCH", program, list, f.Entry.Digest)
+	case index.AnnotationsInV2S2:
+		return "use --format oci, whose lists can hold them"
+	case index.EmptyList:
+		return fmt.Sprintf("%s add %s SOURCE", program, list)
+	case index.PlatformMismatch:
+		return "give the platform that the config says, or none"
+	case index.DigestMismatch, index.NotAnImage, index.ConfigUnreadable, index.MediaTypeMixed:
+	}
+	return ""
+}
+
+func fixPlatform(program, list string, e index.Entry) string {
+	fix := fmt.Sprintf("%s annotate %s %s", program, list, e.Digest)
+	if e.Platform == nil || e.Platform.OS == "" {
+		fix += " --os OS"
+	}
+	if e.Platform == nil || e.Platform.Architecture == "" {
+		fix += " --arch ARCH"
+	}
+	return fix
+}
+
+// ended reports whether an error is but the end of the context.
+func ended(err error) bool { return errors.Is(err, context.Canceled) }

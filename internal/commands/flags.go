@@ -1,0 +1,75 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// parseAnnotations reads KEY=VALUE texts.
+func parseAnnotations(texts []string) (map[string]string, error) {
+	var annotations map[string]string
+	for _, text := range texts {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return nil, index.Faultf(index.ErrUsage, fmt.Sprintf("annotation %q", text), "want KEY=VALUE")
+		}
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		if old, twice := annotations[key]; twice && old != value {
+			return nil, index.Faultf(index.ErrUsage, fmt.Sprintf("annotation %q", key), "it is given twice: %q and %q", old, value)
+		}
+		annotations[key] = value
+	}
+	return annotations, nil
+}
+
+// platformFlags are the fields of a platform as flags.
+type platformFlags struct {
+	os, arch, variant, osVersion string
+	osFeatures                   []string
+}
+
+func (p *platformFlags) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&p.os, "os", "", "Operating system, as in linux or windows")
+	flags.StringVar(&p.arch, "arch", "", "Architecture, as in amd64 or arm64; other names of the same are understood (x86_64, arm64v8)")
+	flags.StringVar(&p.variant, "variant", "", "Variant of the architecture, as in v7")
+	flags.StringVar(&p.osVersion, "os-version", "", "Version of the operating system, as in 10.0.20348.2227")
+	flags.StringSliceVar(&p.osFeatures, "os-features", nil, "Features of the operating system, separated by commas")
+}
+
+// patch returns the fields whose flags were given, to "" too.
+func (p *platformFlags) patch(cmd *cobra.Command) index.PlatformPatch {
+	var patch index.PlatformPatch
+	for flag, set := range map[string]func(){
+		"os":          func() { patch.OS = &p.os },
+		"arch":        func() { patch.Architecture = &p.arch },
+		"variant":     func() { patch.Variant = &p.variant },
+		"os-version":  func() { patch.OSVersion = &p.osVersion },
+		"os-features": func() { patch.OSFeatures = &p.osFeatures },
+	} {
+		if cmd.Flags().Changed(flag) {
+			set()
+		}
+	}
+	return patch
+}
+
+// exclusive refuses more than one of the given flags.
+func exclusive(cmd *cobra.Command, names ...string) error {
+	var given []string
+	for _, name := range names {
+		if cmd.Flags().Changed(name) {
+			given = append(given, "--"+name)
+		}
+	}
+	if len(given) < 2 {
+		return nil
+	}
+	return index.Faultf(index.ErrUsage, "", "%s contradict each other; give one of them", strings.Join(given, " and "))
+}

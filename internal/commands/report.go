@@ -1,0 +1,140 @@
+package commands
+
+import (
+	"fmt"
+
+	"github.com/buildpacks-community/pack-manifest/internal/ui"
+	"github.com/buildpacks-community/pack-manifest/pkg/client"
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// reporter tells of events on stderr, a line each.
+type reporter struct {
+	streams *ui.Streams
+	program string
+	list    string
+	there   int // images that the destination had
+}
+
+func (r *reporter) event(e client.Event) {
+	switch {
+	case e.Finding != nil:
+		tellFinding(r.streams, r.program, r.list, *e.Finding)
+	case e.Step != nil:
+		r.step(*e.Step)
+	}
+}
+
+func (r *reporter) step(s index.Step) {
+	switch s.Kind {
+	case index.StepMount, index.StepUpload:
+		r.blob(s)
+	case index.StepChild:
+		r.child(s)
+	case index.StepList:
+		r.listStep(s)
+	case index.StepVerify:
+		r.streams.Detail("Read %s:%s back: it has the digest %s", s.To.Name(), s.Tag, s.Digest)
+	case index.StepTag:
+		r.tag(s)
+	}
+}
+
+func (r *reporter) blob(s index.Step) {
+	switch {
+	case s.Skipped:
+		r.streams.Detail("Found %s in %s already", s.Digest, s.To.Name())
+	case s.Kind == index.StepMount:
+		r.streams.Info("Mounted %s from %s", s.Digest, s.From.Name())
+	default:
+		r.streams.Info("Uploaded %s (%s)", s.Digest, bytesOf(s.Size))
+	}
+}
+
+func (r *reporter) child(s index.Step) {
+	platform, source := "", ""
+	if s.Entry != nil {
+		platform, source = s.Entry.PlatformString(), s.Entry.Origin.Ref
+	}
+	if s.Skipped {
+		r.there++
+		r.streams.Detail("Found image %s %s in %s already", orNone(platform), s.Digest, s.To.Name())
+		return
+	}
+	r.streams.Info("Copied image %s %s from %s to %s", orNone(platform), s.Digest, orNone(source), s.To.Name())
+}
+
+func (r *reporter) listStep(s index.Step) {
+	if r.there > 0 {
+		r.streams.Info("Skipped %d image(s): %s has them already", r.there, s.To.Name())
+		r.there = 0
+	}
+	if s.Skipped {
+		r.streams.Info("Skipped the list: %s:%s is %s already", s.To.Name(), s.Tag, s.Digest)
+		return
+	}
+	r.streams.Info("Wrote the list %s to %s:%s", s.Digest, s.To.Name(), s.Tag)
+}
+
+func (r *reporter) tag(s index.Step) {
+	if s.Skipped {
+		r.streams.Info("Skipped the tag %s:%s: it is %s already", s.To.Name(), s.Tag, s.Digest)
+		return
+	}
+	r.streams.Info("Tagged %s:%s", s.To.Name(), s.Tag)
+}
+
+// bytesOf returns a size for people, in units of 1000.
+func bytesOf(n int64) string {
+	const unit = 1000
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, prefixes := float64(n)/unit, "kMGTPE"
+	for value >= unit && len(prefixes) > 1 {
+		value, prefixes = value/unit, prefixes[1:]
+	}
+	return fmt.Sprintf("%.1f %cB", value, prefixes[0])
+}
+
+// tellFinding tells of a finding that stops nothing: warnings with the command
+// that repairs them, notes in detail.
+func tellFinding(streams *ui.Streams, program, list string, f index.Finding) {
+	say := streams.Warn
+	if f.Severity == index.Note {
+		say = streams.Detail
+	}
+	say("%s", describeFinding(f))
+	if fix := fixFor(program, list, f); fix != "" && f.Severity != index.Note {
+		streams.Tip("%s", fix)
+	}
+}
+
+// describeFinding is the finding in one line: what it is about, the cause, the
+// rule.
+func describeFinding(f index.Finding) string {
+	about := "the list"
+	if f.Entry.Digest.Hex != "" {
+		about = f.Entry.Digest.String()
+		if f.Entry.Origin.Ref != "" {
+			about = fmt.Sprintf("%s (%s)", f.Entry.Origin.Ref, about)
+		}
+	}
+	return fmt.Sprintf("%s: %s [%s]", about, f.Message, f.Rule)
+}
+
+// tellDiff tells what an edit did to the entries of a list.
+func tellDiff(streams *ui.Streams, d index.Diff) {
+	for _, e := range d.Removed {
+		streams.Info("- %s %s", orNone(e.PlatformString()), e.Digest)
+	}
+	for _, e := range d.Added {
+		streams.Info("+ %s %s", orNone(e.PlatformString()), e.Digest)
+	}
+	for _, c := range d.Changed {
+		streams.Info("~ %s %s", orNone(c.After.PlatformString()), c.After.Digest)
+	}
+	for _, e := range d.Kept {
+		streams.Info("Kept %s %s: the list has it already", orNone(e.PlatformString()), e.Digest)
+	}
+}

@@ -1,0 +1,134 @@
+// Package ui is how the program talks: data to stdout, everything else to
+// stderr. It is the only place that knows colours and terminals.
+//
+// The rules of the house:
+//   - stdout is data and is never decorated, timestamped or silenced;
+//   - a message is one line: what happened, to what, in the words of the manual;
+//   - text that came from elsewhere (a registry, a file, an argument) is escaped
+//     before it is shown, so that it cannot drive the terminal;
+//   - --quiet leaves data and errors, --verbose adds details.
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/heroku/color"
+)
+
+// Streams is where a command writes. Make it with [New].
+type Streams struct {
+	out, err  io.Writer
+	outIsTerm bool
+	now       func() time.Time
+
+	// What the global flags say; set before the first message.
+	Quiet, Verbose, Timestamps, Color bool
+
+	mu sync.Mutex
+}
+
+// Terminal says which of the streams is a terminal.
+type Terminal struct{ Out, Err bool }
+
+// New returns streams that write data to out and talk to err. now is asked only
+// for timestamps.
+func New(out, err io.Writer, term Terminal, now func() time.Time) *Streams {
+	return &Streams{out: out, err: err, outIsTerm: term.Out, Color: term.Err, now: now}
+}
+
+// Symbol is a name of the user's world in a message: shown in blue, or in
+// quotes where there are no colours.
+type Symbol string
+
+// Data writes data to stdout: exactly, or escaped where stdout is a terminal.
+func (s *Streams) Data(raw []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outIsTerm {
+		raw = []byte(Escape(string(raw)))
+		if len(raw) > 0 && raw[len(raw)-1] != '\n' {
+			raw = append(raw, '\n')
+		}
+	}
+	_, err := s.out.Write(raw)
+	return err
+}
+
+// Info writes a message that --quiet silences. Arguments are escaped.
+func (s *Streams) Info(format string, args ...any) {
+	if !s.Quiet {
+		s.line("", format, args)
+	}
+}
+
+// Detail writes a message that only --verbose shows.
+func (s *Streams) Detail(format string, args ...any) {
+	if s.Verbose && !s.Quiet {
+		s.line("", format, args)
+	}
+}
+
+// Warn writes a warning. --quiet silences it.
+func (s *Streams) Warn(format string, args ...any) {
+	if !s.Quiet {
+		s.line(s.paint("Warning: ", color.FgYellow, color.Bold), format, args)
+	}
+}
+
+// Tip writes a hint on what to do next. --quiet silences it.
+func (s *Streams) Tip(format string, args ...any) {
+	if !s.Quiet {
+		s.line(s.paint("Tip: ", color.FgGreen, color.Bold), format, args)
+	}
+}
+
+// Error writes an error. Nothing silences it.
+func (s *Streams) Error(format string, args ...any) {
+	s.line(s.paint("ERROR: ", color.FgRed, color.Bold), format, args)
+}
+
+func (s *Streams) line(prefix, format string, args []any) {
+	text := fmt.Sprintf(format, s.safe(args)...)
+	if s.Timestamps {
+		prefix = s.now().Format("2006/01/02 15:04:05.000000 ") + prefix
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// There is nowhere to tell of a stderr that cannot be written to.
+	_, _ = fmt.Fprintln(s.err, prefix+strings.TrimSuffix(text, "\n")) //nolint:errcheck // see above
+}
+
+// safe escapes every argument that is text of some kind.
+func (s *Streams) safe(args []any) []any {
+	safe := make([]any, len(args))
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case Symbol:
+			safe[i] = s.symbol(v)
+		case int, int64, bool, float64:
+			safe[i] = v
+		default:
+			safe[i] = Escape(fmt.Sprint(v))
+		}
+	}
+	return safe
+}
+
+func (s *Streams) symbol(v Symbol) string {
+	text := Escape(string(v))
+	if !s.Color {
+		return "'" + text + "'"
+	}
+	return s.paint(text, color.FgHiBlue)
+}
+
+func (s *Streams) paint(text string, attributes ...color.Attribute) string {
+	if !s.Color {
+		return text
+	}
+	return color.New(attributes...).Sprint(text)
+}

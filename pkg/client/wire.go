@@ -1,0 +1,78 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/buildpacks-community/pack-manifest/internal/layout"
+	"github.com/buildpacks-community/pack-manifest/internal/registry"
+	"github.com/buildpacks-community/pack-manifest/internal/store"
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+var (
+	_ Store    = (*store.Dir)(nil)
+	_ Registry = wiredRegistry{}
+	_ Source   = sourceFunc(layout.Resolve)
+)
+
+// Settings is what the world outside says to a client that [Open] makes.
+type Settings struct {
+	Home      string              // pack's folder; lists are kept in its folder manifests
+	Env       func(string) string // answers for environment variables
+	Insecure  bool                // allow plain HTTP and TLS that cannot be verified
+	Jobs      int                 // requests in flight at most; 0 for DefaultJobs
+	UserAgent string
+	Command   string // what others are told that waits for a list
+	Now       func() time.Time
+	Log       func(request string) // told of each request, a line; nil for nobody
+}
+
+// Open returns a client that keeps lists in pack's folder and speaks with
+// registries as Docker's configuration says. It does no I/O.
+func Open(s Settings, options ...Option) *Client {
+	if s.Jobs == 0 {
+		s.Jobs = DefaultJobs
+	}
+	reg := registry.New(registry.Options{
+		Insecure: s.Insecure, Jobs: s.Jobs, Env: s.Env, UserAgent: s.UserAgent, Now: s.Now, Log: logger(s.Log),
+	})
+	lists := store.New(store.Options{
+		Root: filepath.Join(s.Home, "manifests"), RuntimeDir: s.Env("XDG_RUNTIME_DIR"), Command: s.Command,
+	})
+	wired := []Option{
+		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(sourceFunc(layout.Resolve)), WithJobs(s.Jobs),
+	}
+	return New(append(wired, options...)...)
+}
+
+func logger(log func(string)) func(registry.Request) {
+	if log == nil {
+		return nil
+	}
+	return func(r registry.Request) {
+		log(fmt.Sprintf("%s %s: %d in %s", r.Method, r.URL, r.Status, r.Duration.Round(time.Millisecond)))
+	}
+}
+
+// Close ends the connections to registries.
+func (c *Client) Close() {
+	if closer, ok := c.registry.(interface{ Close() }); ok {
+		closer.Close()
+	}
+}
+
+type sourceFunc func(context.Context, string) ([]index.Manifest, error)
+
+func (f sourceFunc) Resolve(ctx context.Context, ref string) ([]index.Manifest, error) {
+	return f(ctx, ref)
+}
+
+type wiredRegistry struct{ *registry.Client }
+
+func (w wiredRegistry) Fetch(ctx context.Context, ref string) (index.Document, error) {
+	raw, mediaType, digest, err := w.Client.Fetch(ctx, ref)
+	return index.Document{MediaType: string(mediaType), Digest: digest, Raw: raw}, err
+}
