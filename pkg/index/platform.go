@@ -106,6 +106,15 @@ func platformKey(p v1.Platform) string {
 // system's version and features must be the same, features in any order.
 func SamePlatform(a, b v1.Platform) bool { return platformKey(a) == platformKey(b) }
 
+// platformOf returns what is the same for entries of one platform, "" for an
+// attestation and for an entry of which no platform is known.
+func platformOf(e Entry) string {
+	if e.Platform == nil || e.IsAttestation() || e.Platform.OS == "" && e.Platform.Architecture == "" {
+		return ""
+	}
+	return platformKey(*e.Platform)
+}
+
 // ParsePlatform reads OS/ARCH[/VARIANT][:OSVERSION] and returns it normalised.
 // Names that are not known are an error that offers known ones.
 func ParsePlatform(s string) (v1.Platform, error) {

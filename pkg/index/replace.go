@@ -14,7 +14,7 @@ func Replace(entries ...Entry) Edit {
 	return func(d *draft) error {
 		r := replacement{draft: d, old: map[string][]int{}, gone: map[int]bool{}}
 		for i, e := range d.entries {
-			if platform := replaceable(e); platform != "" {
+			if platform := platformOf(e); platform != "" {
 				r.old[platform] = append(r.old[platform], i)
 			}
 		}
@@ -27,15 +27,6 @@ func Replace(entries ...Entry) Edit {
 		d.dropAttestations(r.digests)
 		return nil
 	}
-}
-
-// replaceable returns the platform by which an entry is replaced, "" where it
-// is not.
-func replaceable(e Entry) string {
-	if e.Platform == nil || e.IsAttestation() || e.Platform.OS == "" && e.Platform.Architecture == "" {
-		return ""
-	}
-	return platformKey(*e.Platform)
 }
 
 // replacement is a Replace that is being carried out. Positions stay until it
@@ -51,7 +42,7 @@ func (r *replacement) put(e Entry) error {
 	if err := r.check(e); err != nil {
 		return err
 	}
-	platform := replaceable(e)
+	platform := platformOf(e)
 	old := r.old[platform]
 	// The next entry of this platform shall not replace this one in silence.
 	delete(r.old, platform)
