@@ -176,10 +176,10 @@ func UniquePlatforms(ix Index) []Finding {
 	first := map[string]Entry{}
 	var findings []Finding
 	for _, e := range ix.entries {
-		if e.Platform == nil || e.IsAttestation() || missingFields(e) != "" {
+		key := platformOf(e)
+		if key == "" || missingFields(e) != "" {
 			continue
 		}
-		key := platformKey(*e.Platform)
 		before, ok := first[key]
 		if !ok {
 			first[key] = e
