@@ -1,0 +1,126 @@
+package registry
+
+import (
+	"errors"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// content returns the steps for blobs and children, all blobs first. Each blob
+// is sent once, however many children need it.
+func (pl *planning) content(children []index.Manifest, present []bool) ([]index.Step, error) {
+	blobs := blobSteps{at: map[v1.Hash]int{}}
+	var manifests []index.Step
+	var faults []error
+	for i, m := range children {
+		step := index.Step{
+			Kind: index.StepChild, Digest: m.Digest, Size: m.Size, Media: string(m.MediaType),
+			To: pl.to.repo, Raw: m.Raw, Entry: &children[i].Entry, Skipped: present[i],
+		}
+		manifests = append(manifests, step)
+		if present[i] {
+			continue
+		}
+		needed, err := pl.blobs(m)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		for _, b := range needed {
+			b.Entry = step.Entry
+			blobs.add(b)
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return append(blobs.steps, manifests...), nil
+}
+
+// blobSteps are steps by digest, in the order in which they were first needed.
+type blobSteps struct {
+	steps []index.Step
+	at    map[v1.Hash]int
+}
+
+// add adds a step; a mount takes the place of an upload of the same blob.
+func (b *blobSteps) add(s index.Step) {
+	i, ok := b.at[s.Digest]
+	switch {
+	case !ok:
+		b.at[s.Digest] = len(b.steps)
+		b.steps = append(b.steps, s)
+	case s.Kind == index.StepMount:
+		b.steps[i] = s
+	}
+}
+
+// blobs returns the steps for what a child consists of: its config and layers,
+// but for those that are not to be distributed
+// (https://github.com/opencontainers/image-spec/blob/main/layer.md#non-distributable-layers).
+func (pl *planning) blobs(m index.Manifest) ([]index.Step, error) {
+	thing := pl.thing(m)
+	if len(m.Raw) == 0 {
+		return nil, index.Faultf(index.ErrNotFound, thing, "the repository does not have it, and its content is in no known place")
+	}
+	if err := verify(m.Raw, m.Digest); err != nil {
+		return nil, classify(thing, err)
+	}
+	if m.MediaType.IsIndex() {
+		return nil, index.Faultf(index.ErrInvalid, thing, "it is a list, and the repository does not have it")
+	}
+	manifest, err := index.ParseImage(m.Raw, m.MediaType)
+	if err != nil {
+		return nil, &index.Fault{Kind: index.ErrInvalid, Thing: thing, Cause: err}
+	}
+	var steps []index.Step
+	for _, d := range append([]v1.Descriptor{manifest.Config}, manifest.Layers...) {
+		if !d.MediaType.IsDistributable() {
+			continue
+		}
+		step, err := pl.blob(m, manifest, d)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, step)
+	}
+	return steps, nil
+}
+
+// blob returns the step for one blob: a mount where the registry has it in
+// another repository, else an upload from where it is.
+func (pl *planning) blob(m index.Manifest, manifest v1.Manifest, d v1.Descriptor) (index.Step, error) {
+	step := index.Step{Kind: index.StepUpload, Digest: d.Digest, Size: d.Size, To: pl.to.repo}
+	repo, remote := m.Origin.Repo()
+	if remote && repo.RegistryStr() == pl.to.repo.RegistryStr() && repo.Name() != pl.to.repo.Name() {
+		step.Kind, step.From = index.StepMount, repo
+		return step, nil
+	}
+	if blob, ok := atHand(m, manifest, d); ok {
+		step.Blob = blob
+		return step, nil
+	}
+	if !remote {
+		return step, index.Faultf(index.ErrNotFound, pl.thing(m), "blob %s is in no known place", d.Digest)
+	}
+	step.From = repo
+	return step, nil
+}
+
+// atHand returns the blob where it can be read without a registry.
+func atHand(m index.Manifest, manifest v1.Manifest, d v1.Descriptor) (index.Blob, bool) {
+	if d.Digest == manifest.Config.Digest && m.RawConfig != nil {
+		return index.BytesBlob(d.Digest, m.RawConfig), true
+	}
+	for _, b := range m.Layers {
+		if b.Digest == d.Digest && b.Open != nil {
+			return b, true
+		}
+	}
+	return index.Blob{}, false
+}
+
+// sameRepository compares repositories by their full names.
+func sameRepository(a, b name.Repository) bool { return a.Name() == b.Name() }

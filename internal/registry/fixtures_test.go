@@ -1,0 +1,87 @@
+package registry_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// basic is the text of CNB_REGISTRY_AUTH for one registry.
+func basic(host, user, password string) string {
+	return authOf(host, "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
+}
+
+func authOf(host, value string) string {
+	raw, err := json.Marshal(map[string]string{host: value})
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
+
+// dockerConfig writes a Docker configuration and returns its directory.
+func dockerConfig(t *testing.T, config map[string]any) string {
+	t.Helper()
+	dir := t.TempDir()
+	raw, err := json.Marshal(config)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "config.json"), raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// local is an image as a file holds it: opened tells how often each layer was.
+func local(t *testing.T, img v1.Image) (m index.Manifest, opened func() map[v1.Hash]int) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var err error
+	m.Raw, err = img.RawManifest()
+	must(err)
+	m.RawConfig, err = img.RawConfigFile()
+	must(err)
+	m.Config, err = img.ConfigFile()
+	must(err)
+	m.MediaType, err = img.MediaType()
+	must(err)
+	m.Digest, m.Size, m.Platform = index.DigestOf(m.Raw), int64(len(m.Raw)), index.ConfigPlatform(m.Config)
+	m.Origin = index.Origin{Kind: index.SourceArchive, Ref: "bp.cnb", Pin: m.Digest}
+
+	var mu sync.Mutex
+	count := map[v1.Hash]int{}
+	layers, err := img.Layers()
+	must(err)
+	for _, l := range layers {
+		digest, err := l.Digest()
+		must(err)
+		size, err := l.Size()
+		must(err)
+		m.Layers = append(m.Layers, index.Blob{Digest: digest, Size: size, Open: func() (io.ReadCloser, error) {
+			mu.Lock()
+			count[digest]++
+			mu.Unlock()
+			return l.Compressed()
+		}})
+	}
+	return m, func() map[v1.Hash]int {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(count)
+	}
+}

@@ -1,0 +1,259 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// destination is a repository with the tags that a list gets in it.
+type destination struct {
+	repo name.Repository
+	tags []string
+}
+
+func destinations(to []name.Tag) []destination {
+	var all []destination
+	for _, tag := range to {
+		repo := tag.Repository
+		i := slices.IndexFunc(all, func(d destination) bool { return d.repo.Name() == repo.Name() })
+		if i < 0 {
+			i = len(all)
+			all = append(all, destination{repo: repo})
+		}
+		if !slices.Contains(all[i].tags, tag.TagStr()) {
+			all[i].tags = append(all[i].tags, tag.TagStr())
+		}
+	}
+	return all
+}
+
+// Plan finds out what publishing will do: which children the destination lacks,
+// where their blobs come from, and whether the list is there already. It reads
+// only. All children that cannot be published are told of together.
+func (c *Client) Plan(ctx context.Context, p index.Publication) (index.Plan, error) {
+	raw, err := p.Index.RawManifest()
+	if err != nil {
+		return index.Plan{}, err
+	}
+	if err := checkPublication(p, raw); err != nil {
+		return index.Plan{}, err
+	}
+	plan := index.Plan{Index: p.Index}
+	for _, d := range destinations(p.To) {
+		steps, err := c.planFor(ctx, p, raw, d)
+		if err != nil {
+			return index.Plan{}, err
+		}
+		plan.Steps = append(plan.Steps, steps...)
+	}
+	return plan, nil
+}
+
+func checkPublication(p index.Publication, raw []byte) error {
+	switch {
+	case len(p.To) == 0:
+		return index.Faultf(index.ErrUsage, "", "a list is published at one tag at least")
+	case p.Index.Len() != len(p.Children):
+		return index.Faultf(index.ErrUsage, p.To[0].Name(), "%d entries with the content of %d", p.Index.Len(), len(p.Children))
+	case len(raw) > index.MaxManifest:
+		return index.Faultf(index.ErrInvalid, p.To[0].Name(),
+			"the list has %d bytes, more than the %d that registries take", len(raw), index.MaxManifest)
+	}
+	for i, e := range p.Index.Entries() {
+		if e.Digest != p.Children[i].Digest {
+			return index.Faultf(index.ErrUsage, p.To[0].Name(), "entry %d is %s and its content %s", i, e.Digest, p.Children[i].Digest)
+		}
+	}
+	return nil
+}
+
+// planning is the making of a plan for one repository.
+type planning struct {
+	client  *Client
+	session *session
+	to      destination
+	fresh   bool
+}
+
+func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d destination) ([]index.Step, error) {
+	c.preparePush(d.repo, origins(p.Children))
+	s, err := c.connect(ctx, d.repo)
+	if err != nil {
+		return nil, err
+	}
+	pl := &planning{client: c, session: s, to: d, fresh: p.Fresh}
+	children := uniqueChildren(p)
+	present := make([]bool, len(children))
+	var there bool
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(c.opts.Jobs)
+	if !p.Fresh {
+		group.Go(func() (err error) { there, err = pl.pointsAt(groupCtx, d.tags[0], raw); return err })
+	}
+	for i, m := range children {
+		group.Go(func() (err error) { present[i], err = pl.present(groupCtx, m); return err })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	content, err := pl.content(children, present)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := pl.lists(ctx, p.Index, raw, there)
+	return append(content, lists...), err
+}
+
+// origins returns the repositories that children are in.
+func origins(children []index.Manifest) []name.Repository {
+	var repos []name.Repository
+	for _, m := range children {
+		if repo, ok := m.Origin.Repo(); ok {
+			repos = append(repos, repo)
+		}
+	}
+	return repos
+}
+
+// uniqueChildren returns the children, each digest once, as the list has them.
+func uniqueChildren(p index.Publication) []index.Manifest {
+	var unique []index.Manifest
+	seen := map[v1.Hash]bool{}
+	entries := p.Index.Entries()
+	for i, m := range p.Children {
+		if seen[m.Digest] {
+			continue
+		}
+		seen[m.Digest] = true
+		origin := m.Origin
+		if origin == (index.Origin{}) {
+			origin = entries[i].Origin
+		}
+		m.Entry = entries[i]
+		m.Origin = origin
+		unique = append(unique, m)
+	}
+	return unique
+}
+
+// present reports whether the destination has a child. One that was resolved
+// just now need not be asked for: in the destination itself it was there, and
+// from a repository beside it a mount costs no more than the question.
+func (pl *planning) present(ctx context.Context, m index.Manifest) (bool, error) {
+	repo, ok := m.Origin.Repo()
+	if pl.fresh && ok && repo.Name() == pl.to.repo.Name() {
+		return true, nil
+	}
+	if pl.fresh && ok && repo.RegistryStr() == pl.to.repo.RegistryStr() {
+		return false, nil
+	}
+	there, sure, err := pl.client.head(ctx, pl.session, m)
+	if err != nil || sure || (!there && len(m.Raw) > 0) {
+		return there, classify(pl.thing(m), err)
+	}
+	// Some registries do not answer HEAD as they should.
+	_, err = pl.client.manifest(ctx, pl.session, m.Digest.String(), m.Digest)
+	var answer *answerError
+	if errors.As(err, &answer) && answer.kind() == index.ErrNotFound { //nolint:errorlint // kind returns one of the values
+		return false, nil
+	}
+	return err == nil, classify(pl.thing(m), err)
+}
+
+// head asks for a manifest by digest without its bytes. sure is false where the
+// answer is not one to rely on.
+func (c *Client) head(ctx context.Context, s *session, m index.Manifest) (there, sure bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, s.url("manifests", m.Digest.String()).String(), http.NoBody)
+	if err != nil {
+		return false, false, err
+	}
+	req.Header.Set("Accept", accepted())
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return false, false, err
+	}
+	if err := resp.Body.Close(); err != nil {
+		return false, false, err
+	}
+	switch resp.StatusCode {
+	case http.StatusOK:
+		named := resp.Header.Get("Docker-Content-Digest") == m.Digest.String()
+		return true, named && resp.ContentLength == m.Size, nil
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return false, false, nil
+	}
+	return false, false, &answerError{status: resp.StatusCode, after: unsaid}
+}
+
+// pointsAt reports whether a tag names the very bytes.
+func (pl *planning) pointsAt(ctx context.Context, tag string, raw []byte) (bool, error) {
+	resp, err := pl.client.get(ctx, pl.session, "manifests", tag, accepted())
+	var answer *answerError
+	if errors.As(err, &answer) && answer.kind() == index.ErrNotFound { //nolint:errorlint // as in present
+		return false, nil
+	}
+	if err != nil {
+		return false, classify(pl.to.repo.Tag(tag).Name(), err)
+	}
+	var got bytes.Buffer
+	_, err = got.ReadFrom(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return false, classify(pl.to.repo.Tag(tag).Name(), err)
+	}
+	return bytes.Equal(got.Bytes(), raw), nil
+}
+
+// lists returns the steps for the list itself. Only where its first tag names it
+// already are the others likely to, and worth a look.
+func (pl *planning) lists(ctx context.Context, ix index.Index, raw []byte, there bool) ([]index.Step, error) {
+	media, err := ix.MediaType()
+	if err != nil {
+		return nil, err
+	}
+	steps := make([]index.Step, 0, len(pl.to.tags)+1)
+	add := func(kind index.StepKind, tag string, skipped bool) {
+		steps = append(steps, index.Step{
+			Kind: kind, Digest: index.DigestOf(raw), Size: int64(len(raw)), Media: string(media),
+			To: pl.to.repo, Tag: tag, Raw: raw, Skipped: skipped,
+		})
+	}
+	add(index.StepList, pl.to.tags[0], there)
+	add(index.StepVerify, pl.to.tags[0], there)
+	further := pl.to.tags[1:]
+	done := make([]bool, len(further))
+	if there {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(pl.client.opts.Jobs)
+		for i, tag := range further {
+			group.Go(func() (err error) { done[i], err = pl.pointsAt(ctx, tag, raw); return err })
+		}
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+	}
+	for i, tag := range further {
+		add(index.StepTag, tag, done[i])
+	}
+	return steps, nil
+}
+
+// thing names a child as users know it.
+func (pl *planning) thing(m index.Manifest) string { return childName(pl.to.repo, m.Entry) }
+
+func childName(repo name.Repository, e index.Entry) string {
+	text := repo.Name() + "@" + e.Digest.String()
+	if platform := e.PlatformString(); platform != "" {
+		text += fmt.Sprintf(" (%s)", platform)
+	}
+	return text
+}

@@ -1,0 +1,203 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+const (
+	maxTries     = 5
+	firstBackoff = 500 * time.Millisecond
+	maxError     = 64 << 10 // of an answer that is an error, in bytes
+)
+
+// retrier repeats requests that may succeed later: on 408, 429, 500, 502, 503,
+// 504, and on connections that break off, also within an answer. For that it
+// keeps answers whole, unless the request is marked by keyStream.
+type retrier struct {
+	opts  Options
+	inner http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Context().Value(keyOnce) != nil {
+		return r.once(req)
+	}
+	var resp *http.Response
+	err := r.repeat(req.Context(), func() (outcome, error) {
+		var err error
+		if resp, err = r.once(req); err != nil { //nolint:bodyclose // the body is in memory, or handed to the caller
+			return outcome{transient: isTransient(err), after: unsaid}, err
+		}
+		return answered(resp, r.opts.Now), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// once makes the request and reads the answer.
+func (r *retrier) once(req *http.Request) (*http.Response, error) {
+	resp, err := r.inner.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	success := resp.StatusCode < http.StatusMultipleChoices
+	if req.Method == http.MethodHead || (success && req.Context().Value(keyStream) != nil) {
+		return resp, nil
+	}
+	limit := index.MaxManifest
+	if !success {
+		limit = maxError
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	if closed := resp.Body.Close(); err == nil {
+		err = closed
+	}
+	switch {
+	case err != nil && success:
+		return nil, fmt.Errorf("read the answer: %w", err)
+	case len(raw) > limit && success:
+		return nil, fmt.Errorf("%w: more than %d bytes", errTooLong, limit)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(raw[:min(len(raw), limit)]))
+	return resp, nil
+}
+
+// outcome is what is known of a try when it is decided whether to repeat it.
+type outcome struct {
+	transient bool
+	after     time.Duration // what the registry asks to wait; unsaid if it does not
+}
+
+const unsaid = time.Duration(-1)
+
+func answered(resp *http.Response, now func() time.Time) outcome {
+	return outcome{
+		transient: transientStatus(resp.StatusCode),
+		after:     RetryAfter(resp.Header.Get("Retry-After"), now()),
+	}
+}
+
+// repeat calls try until it succeeds, fails for good, or was called too often or
+// for too long.
+func (r *retrier) repeat(ctx context.Context, try func() (outcome, error)) error {
+	began := r.opts.Now()
+	for tries := 1; ; tries++ {
+		o, err := try()
+		if !o.transient || tries == maxTries || ctx.Err() != nil {
+			return err
+		}
+		wait := o.after
+		if wait == unsaid {
+			wait = r.opts.Jitter(firstBackoff << (tries - 1))
+		}
+		spent := r.opts.Now().Sub(began)
+		if spent+wait > r.opts.Timeouts.Retry {
+			if o.after == unsaid {
+				return err
+			}
+			return &waitError{wait: wait, left: r.opts.Timeouts.Retry - spent, err: err}
+		}
+		if err := r.opts.Sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// do is repeat for work of several requests, which are not repeated one by one.
+func (r *retrier) do(ctx context.Context, work func(context.Context) error) error {
+	ctx = context.WithValue(ctx, keyOnce, true)
+	return r.repeat(ctx, func() (outcome, error) {
+		err := work(ctx)
+		var answer *answerError
+		switch {
+		case err == nil:
+			return outcome{}, nil
+		case errors.As(err, &answer):
+			return outcome{transient: transientStatus(answer.status), after: answer.after}, err
+		}
+		return outcome{transient: isTransient(err), after: unsaid}, err
+	})
+}
+
+func transientStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// isTransient reports whether a connection broke off. One that could not be
+// made, and an answer that did not come in time, are not tried again.
+func isTransient(err error) bool {
+	var stream streamError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errContent):
+		return false
+	case errors.As(err, &stream):
+		return true
+	}
+	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
+		if errors.Is(err, broken) {
+			return true
+		}
+	}
+	return false
+}
+
+// streamError is the type that net/http's HTTP/2 fills in by errors.As when a
+// stream was reset; the field names are its own
+// (golang.org/x/net/http2.StreamError).
+type streamError struct { //nolint:errname // the type is a form to fill in, not an error
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+// Error is there because errors.As asks for it.
+func (e streamError) Error() string { return fmt.Sprintf("stream %d reset, code %d", e.StreamID, e.Code) }
+
+// RetryAfter returns how long a Retry-After header asks to wait: seconds or an
+// HTTP date (RFC 9110, section 10.2.3). What cannot be read is as good as
+// absent, which is a duration below zero.
+func RetryAfter(header string, now time.Time) time.Duration {
+	header = strings.TrimSpace(header)
+	if seconds, err := strconv.ParseUint(header, 10, 32); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return unsaid
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func jitter(limit time.Duration) time.Duration {
+	return rand.N(limit + 1) //nolint:gosec // spreads requests over time, keeps no secret
+}

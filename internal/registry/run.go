@@ -1,0 +1,259 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// Run carries out a plan: blobs side by side, then children side by side, then
+// the list, which is read back, then its further tags in order, for one
+// repository after the other. done is called after each step that is finished or
+// was found done already, never twice at once; it may be nil. An error is a
+// *PublishError that says how far it came; nothing but content without a tag
+// was written if the list's own step is among those left.
+func (c *Client) Run(ctx context.Context, p index.Plan, done func(index.Step)) error {
+	r := &run{client: c, report: done, finished: make([]bool, len(p.Steps)), steps: append([]index.Step(nil), p.Steps...)}
+	if err := r.all(ctx); err != nil {
+		return r.failure(err)
+	}
+	return nil
+}
+
+type run struct {
+	client *Client
+	report func(index.Step)
+
+	mu       sync.Mutex
+	steps    []index.Step
+	finished []bool
+}
+
+// all does the steps in phases: a phase ends where the next step is of another
+// kind or for another repository, and what must come in order is a phase alone.
+func (r *run) all(ctx context.Context) error {
+	for from := 0; from < len(r.steps); {
+		to := from + 1
+		for to < len(r.steps) && together(r.steps[from], r.steps[to]) {
+			to++
+		}
+		if err := r.phase(ctx, from, to); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+func together(a, b index.Step) bool {
+	blob := func(k index.StepKind) bool { return k == index.StepMount || k == index.StepUpload }
+	return sameRepository(a.To, b.To) &&
+		(blob(a.Kind) && blob(b.Kind) || a.Kind == index.StepChild && b.Kind == index.StepChild)
+}
+
+func (r *run) phase(ctx context.Context, from, to int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(r.client.opts.Jobs)
+	for i := from; i < to; i++ {
+		group.Go(func() error {
+			step := r.steps[i]
+			if step.Skipped {
+				r.finish(i, step)
+				return nil
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			skipped, err := r.client.step(ctx, step)
+			if err != nil {
+				return err
+			}
+			step.Skipped = skipped
+			r.finish(i, step)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (r *run) finish(i int, s index.Step) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.finished[i], r.steps[i] = true, s
+	if r.report != nil {
+		r.report(s)
+	}
+}
+
+func (r *run) failure(err error) error {
+	failed := &PublishError{Err: r.explain(err)}
+	for i, s := range r.steps {
+		if r.finished[i] {
+			failed.Done = append(failed.Done, s)
+		} else {
+			failed.Left = append(failed.Left, s)
+		}
+	}
+	return failed
+}
+
+// explain names the child that the registry means when it refuses the list.
+func (r *run) explain(err error) error {
+	var answer *answerError
+	if !errors.As(err, &answer) {
+		return err
+	}
+	for _, s := range r.steps {
+		if s.Kind == index.StepChild && answer.mentions(s.Digest) && s.Entry != nil {
+			return index.Faultf(index.ErrRefused, childName(s.To, *s.Entry), "the registry misses it: %w", err)
+		}
+	}
+	return err
+}
+
+// step does one step. skipped says that there was nothing to do.
+func (c *Client) step(ctx context.Context, s index.Step) (skipped bool, err error) {
+	session, err := c.connect(ctx, s.To)
+	if err != nil {
+		return false, err
+	}
+	switch s.Kind {
+	case index.StepMount:
+		err = c.mount(ctx, session, s)
+	case index.StepUpload:
+		skipped, err = c.uploadIfMissing(ctx, session, s)
+	case index.StepChild:
+		err = c.putChild(ctx, session, s)
+	case index.StepList, index.StepTag:
+		err = c.putTag(ctx, session, s)
+	case index.StepVerify:
+		err = c.verifyTag(ctx, session, s)
+	default:
+		err = index.Faultf(index.ErrUsage, string(s.Kind), "unknown kind of step")
+	}
+	return skipped, classify(stepName(s), err)
+}
+
+// stepName names what a step is about.
+func stepName(s index.Step) string {
+	switch {
+	case s.Tag != "":
+		return s.To.Tag(s.Tag).Name()
+	case s.Kind == index.StepChild && s.Entry != nil:
+		return childName(s.To, *s.Entry)
+	}
+	return s.To.Name() + "@" + s.Digest.String()
+}
+
+func (c *Client) putChild(ctx context.Context, session *session, s index.Step) error {
+	sure, err := c.putManifest(ctx, session, s.Digest.String(), s)
+	if err != nil || sure {
+		return missingBlob(err, s)
+	}
+	_, err = c.manifest(ctx, session, s.Digest.String(), s.Digest)
+	return err
+}
+
+// missingBlob says what a child lacks, and for which platform it is.
+func missingBlob(err error, s index.Step) error {
+	var answer *answerError
+	if errors.As(err, &answer) && answer.has(transport.ManifestBlobUnknownErrorCode, transport.BlobUnknownErrorCode) {
+		return index.Faultf(index.ErrRefused, stepName(s), "the registry misses content of it: %w", answer)
+	}
+	return err
+}
+
+// putTag writes the list at a tag. The first tag is read back by the step that
+// follows; a further one only where the registry's answer leaves doubts.
+func (c *Client) putTag(ctx context.Context, session *session, s index.Step) error {
+	sure, err := c.putManifest(ctx, session, s.Tag, s)
+	if err != nil || sure || s.Kind == index.StepList {
+		return err
+	}
+	return c.verifyTag(ctx, session, s)
+}
+
+// putManifest sends a manifest or list. sure is false where the registry's
+// answer is another than 201, and does not prove that it stored anything.
+func (c *Client) putManifest(ctx context.Context, session *session, at string, s index.Step) (sure bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, session.url("manifests", at).String(), bytes.NewReader(s.Raw))
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Content-Type", s.Media)
+	resp, err := session.client.Do(req)
+	if err != nil {
+		return false, err
+	}
+	return c.stored(resp, s.Digest)
+}
+
+// stored reads the answer to a PUT and closes it.
+func (c *Client) stored(resp *http.Response, digest v1.Hash) (sure bool, err error) {
+	switch resp.StatusCode {
+	case http.StatusCreated, http.StatusOK, http.StatusAccepted, http.StatusNoContent:
+	default:
+		return false, c.unexpected(resp)
+	}
+	said := resp.Header.Get("Docker-Content-Digest")
+	if err := resp.Body.Close(); err != nil {
+		return false, err
+	}
+	if said != "" && said != digest.String() {
+		return false, fmt.Errorf("%w %s in place of %s", errStored, printable(said), digest)
+	}
+	return resp.StatusCode == http.StatusCreated, nil
+}
+
+var (
+	// errStored is an answer that says success and is none.
+	errStored = errors.New("the registry answered that it stored")
+	// errNotStored is a success that left nothing behind.
+	errNotStored = errors.New("the registry answered that it stored the list, and does not have it")
+)
+
+// verifyTag reads the list back from its tag. A registry may need a moment until
+// it shows what it stored.
+func (c *Client) verifyTag(ctx context.Context, session *session, s index.Step) error {
+	var got []byte
+	err := c.retry.repeat(ctx, func() (outcome, error) {
+		resp, err := c.get(ctx, session, "manifests", s.Tag, accepted())
+		var answer *answerError
+		if errors.As(err, &answer) && answer.status == http.StatusNotFound {
+			return outcome{transient: true, after: unsaid}, fmt.Errorf("%w: %w", errNotStored, err)
+		}
+		if err != nil {
+			return outcome{}, err
+		}
+		got, err = io.ReadAll(resp.Body)
+		return outcome{}, errors.Join(err, resp.Body.Close())
+	})
+	if err != nil || bytes.Equal(got, s.Raw) {
+		return err
+	}
+	return c.moved(ctx, session, s, index.DigestOf(got))
+}
+
+// moved tells a tag that somebody else wrote to from a registry that stores
+// something else than it was given: the former still has the list by its digest.
+func (c *Client) moved(ctx context.Context, session *session, s index.Step, to v1.Hash) error {
+	_, err := c.manifest(ctx, session, s.Digest.String(), s.Digest)
+	var answer *answerError
+	if errors.As(err, &answer) || errors.Is(err, errContent) {
+		return fmt.Errorf("%w %s in place of %s", errStored, to, s.Digest)
+	}
+	if err != nil {
+		return err
+	}
+	return index.Faultf(index.ErrConflict, stepName(s), "the tag moved to %s right after it was set to %s", to, s.Digest)
+}
