@@ -27,6 +27,7 @@ func (i *Interrupt) Error() string { return i.Name }
 // an error has several kinds.
 func kinds() []kind {
 	return []kind{
+		{index.ErrCorrupt, ExitFailed, corruptHint}, // first: what is corrupt is often invalid, too
 		{index.ErrUsage, 2, nil},
 		{index.ErrInvalid, 3, nil},
 		{index.ErrDenied, 4, deniedHint},
@@ -35,7 +36,6 @@ func kinds() []kind {
 		{index.ErrConflict, 6, nil},
 		{index.ErrUnreachable, 7, unreachableHint},
 		{index.ErrRefused, 7, nil},
-		{index.ErrCorrupt, ExitFailed, corruptHint},
 	}
 }
 

@@ -10,6 +10,7 @@ package client
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -102,13 +103,15 @@ func New(options ...Option) *Client {
 	return c
 }
 
-// check lets the rules look at a list. Findings that stop what was to be done
-// are an error, an *index.Rejection with all findings.
+// check lets the rules look at a list. It returns the findings that stop
+// nothing, and those that stop what was to be done as an *index.Rejection.
 func check(ix index.Index, in index.Context, manifests []index.Manifest) ([]index.Finding, error) {
-	return index.Judge(ix.Check(
+	findings, err := index.Judge(ix.Check(
 		index.NotEmpty, index.ImagesOnly(manifests), index.PlatformPresent,
 		index.UniquePlatforms, index.KnownPlatforms, index.OneFamily,
 	), in)
+	harmless := slices.DeleteFunc(findings, func(f index.Finding) bool { return f.Severity == index.Error })
+	return harmless, err
 }
 
 // report tells of findings that stop nothing.

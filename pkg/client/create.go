@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
@@ -78,7 +80,7 @@ func (c *Client) createLocal(ctx context.Context, req CreateRequest, n index.Nam
 				base = *old
 			}
 		}
-		return base.Apply(index.Add(entries(manifests)...), index.AnnotateIndex(req.Annotations))
+		return base.Apply(index.Add(entries(manifests, base.Format())...), index.AnnotateIndex(req.Annotations))
 	})
 }
 
@@ -99,10 +101,10 @@ func (c *Client) update(ctx context.Context, n index.Name, content []index.Manif
 		findings, err = check(ix, index.Local, content)
 		return ix, err
 	})
+	c.report(findings)
 	if err != nil {
 		return ListResult{}, err
 	}
-	c.report(findings)
 	return result, nil
 }
 
@@ -135,17 +137,17 @@ func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index
 	if err != nil {
 		return ListResult{}, err
 	}
-	ix, diff, err := index.New(req.Format).Apply(index.Add(entries(manifests)...), index.AnnotateIndex(req.Annotations))
+	ix, diff, err := index.New(req.Format).Apply(index.Add(entries(manifests, req.Format)...), index.AnnotateIndex(req.Annotations))
 	if err != nil {
 		return ListResult{}, err
 	}
 	findings, err := check(ix, index.Publish, manifests)
+	c.report(findings)
 	if err != nil {
 		return ListResult{}, err
 	}
-	c.report(findings)
 	result := ListResult{Name: n, Index: ix, Diff: diff}
-	return result, c.publish(ctx, index.Publication{Index: ix, Children: manifests, To: to, Fresh: true})
+	return result, c.publish(ctx, index.Publication{Index: ix, Children: inOrder(ix, manifests), To: to, Fresh: true})
 }
 
 func (c *Client) publish(ctx context.Context, p index.Publication) error {
@@ -173,10 +175,34 @@ func tags(first name.Tag, further []string) ([]name.Tag, error) {
 	return all, nil
 }
 
-func entries(manifests []index.Manifest) []index.Entry {
+// inOrder returns the content of each entry of ix. Images that were given twice
+// are one entry.
+func inOrder(ix index.Index, manifests []index.Manifest) []index.Manifest {
+	byDigest := map[v1.Hash]index.Manifest{}
+	for _, m := range manifests {
+		if _, ok := byDigest[m.Digest]; !ok {
+			byDigest[m.Digest] = m
+		}
+	}
+	var children []index.Manifest
+	for _, e := range ix.Entries() {
+		m := byDigest[e.Digest]
+		m.Entry = e
+		children = append(children, m)
+	}
+	return children
+}
+
+// entries returns the entries of images for a list in the given format. Some
+// tools write the media type of an image's config into its descriptor as
+// artifactType; that says nothing, and a Docker list has no place for it.
+func entries(manifests []index.Manifest, f index.Format) []index.Entry {
 	es := make([]index.Entry, len(manifests))
 	for i, m := range manifests {
 		es[i] = m.Entry
+		if f == index.V2S2 && types.MediaType(m.ArtifactType).IsConfig() {
+			es[i].ArtifactType = ""
+		}
 	}
 	return es
 }

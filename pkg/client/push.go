@@ -59,10 +59,10 @@ func (c *Client) pushTo(ctx context.Context, n index.Name, ix index.Index, to []
 		return err
 	}
 	findings, err := check(ix, index.Publish, children)
+	c.report(findings)
 	if err != nil {
 		return err
 	}
-	c.report(findings)
 	c.registry.WillPublish(to[0].Repository, origins(ix))
 	return c.publish(ctx, index.Publication{Index: ix, Children: children, To: to})
 }

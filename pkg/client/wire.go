@@ -15,7 +15,7 @@ import (
 var (
 	_ Store    = (*store.Dir)(nil)
 	_ Registry = wiredRegistry{}
-	_ Source   = sourceFunc(layout.Resolve)
+	_ Source   = layout.Archives{}
 )
 
 // Settings is what the world outside says to a client that [Open] makes.
@@ -43,7 +43,7 @@ func Open(s Settings, options ...Option) *Client {
 		Root: filepath.Join(s.Home, "manifests"), RuntimeDir: s.Env("XDG_RUNTIME_DIR"), Command: s.Command,
 	})
 	wired := []Option{
-		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(sourceFunc(layout.Resolve)), WithJobs(s.Jobs),
+		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(layout.Archives{}), WithJobs(s.Jobs),
 	}
 	return New(append(wired, options...)...)
 }
@@ -62,12 +62,6 @@ func (c *Client) Close() {
 	if closer, ok := c.registry.(interface{ Close() }); ok {
 		closer.Close()
 	}
-}
-
-type sourceFunc func(context.Context, string) ([]index.Manifest, error)
-
-func (f sourceFunc) Resolve(ctx context.Context, ref string) ([]index.Manifest, error) {
-	return f(ctx, ref)
 }
 
 type wiredRegistry struct{ *registry.Client }
