@@ -1,0 +1,53 @@
+package layout_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/buildpacks-community/pack-manifest/internal/layout"
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+	"github.com/buildpacks-community/pack-manifest/testhelpers"
+)
+
+// Whatever a file holds, it is refused as invalid, or all that is read of it is
+// what it is called.
+func FuzzArchive(f *testing.F) {
+	images := []v1.Image{linux(f), windows(f)}
+	for _, cnb := range []testhelpers.CNB{
+		{Images: images},
+		{Images: images, Gzip: true},
+		{Images: images, IndexFirst: true, Names: testhelpers.DottedNames},
+		{Lists: []v1.ImageIndex{testhelpers.Attested(f, images...)}},
+	} {
+		f.Add(cnb.Bytes(f))
+	}
+	f.Add([]byte{0x1f, 0x8b})
+	path := filepath.Join(f.TempDir(), "fuzz.cnb")
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		manifests, err := layout.Archives{}.Resolve(t.Context(), path)
+		if err != nil {
+			if !errors.Is(err, index.ErrInvalid) {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		if len(manifests) == 0 {
+			t.Error("nothing was read, and nothing is wrong")
+		}
+		for _, m := range manifests {
+			if index.DigestOf(m.Raw) != m.Digest || int64(len(m.Raw)) != m.Size {
+				t.Errorf("%s is not its digest", m.Digest)
+			}
+			for _, l := range m.Layers {
+				hashOf(t, l)
+			}
+		}
+	})
+}

@@ -1,0 +1,288 @@
+package layout
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// The files of a layout beside its blobs (image-spec, image-layout.md).
+const (
+	markerFile    = "oci-layout"
+	indexFile     = "index.json"
+	layoutVersion = "1.0.0"
+)
+
+// What is read of a layout is bounded: lists in lists, descriptors in all, and
+// the bytes of manifests and configs, which stay in memory.
+const (
+	maxDepth       = 8
+	maxDescriptors = 10_000
+	maxContent     = 64 << 20
+)
+
+// content is where a layout is. Directories are to be another implementation
+// of it.
+type content interface {
+	// size tells how big a file of the layout is; ok is false if it is missing.
+	size(name string) (size int64, ok bool)
+	// read returns a file of at most index.MaxManifest bytes.
+	read(name string) ([]byte, error)
+	// blob returns a file that is there as a blob.
+	blob(name string, digest v1.Hash) index.Blob
+}
+
+// resolver collects the images of one layout.
+type resolver struct {
+	content content
+	origin  index.Origin
+	seen    int   // descriptors
+	bytes   int64 // of manifests and configs
+	found   []index.Manifest
+}
+
+func resolve(ctx context.Context, c content, origin index.Origin) ([]index.Manifest, error) {
+	if err := checkMarker(c); err != nil {
+		return nil, err
+	}
+	raw, err := c.read(indexFile)
+	if err != nil {
+		return nil, notALayout(c, err)
+	}
+	list, err := index.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", indexFile, err)
+	}
+	r := &resolver{content: c, origin: origin}
+	if err := r.list(ctx, list, nil); err != nil {
+		return nil, err
+	}
+	if len(r.found) == 0 {
+		return nil, fmt.Errorf("%s refers to no image", indexFile)
+	}
+	return r.found, nil
+}
+
+func checkMarker(c content) error {
+	raw, err := c.read(markerFile)
+	if err != nil {
+		return notALayout(c, err)
+	}
+	var marker struct {
+		Version string `json:"imageLayoutVersion"`
+	}
+	if err := json.Unmarshal(raw, &marker); err != nil {
+		return fmt.Errorf("%s: %w", markerFile, err)
+	}
+	if marker.Version != layoutVersion {
+		return fmt.Errorf("%s: imageLayoutVersion is %q, want %q", markerFile, marker.Version, layoutVersion)
+	}
+	return nil
+}
+
+// notALayout tells a layout that lacks something from something else.
+func notALayout(c content, err error) error {
+	_, marker := c.size(markerFile)
+	_, list := c.size(indexFile)
+	if !marker && !list {
+		return fmt.Errorf("it is not an OCI archive: it has neither %s nor %s", markerFile, indexFile)
+	}
+	return err
+}
+
+// list adds the images of a list in order. above are the digests of the lists
+// that led to it.
+func (r *resolver) list(ctx context.Context, list index.Index, above []v1.Hash) error {
+	if len(above) > maxDepth {
+		return fmt.Errorf("lists refer to lists more than %d deep", maxDepth)
+	}
+	for _, e := range list.Entries() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if r.seen++; r.seen > maxDescriptors {
+			return fmt.Errorf("it refers to more than %d images and lists", maxDescriptors)
+		}
+		if err := r.entry(ctx, e, above); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *resolver) entry(ctx context.Context, e index.Entry, above []v1.Hash) error {
+	if !e.MediaType.IsIndex() {
+		m, err := r.image(e)
+		if err == nil {
+			r.add(m)
+		}
+		return err
+	}
+	if slices.Contains(above, e.Digest) {
+		return fmt.Errorf("list %s refers to itself", e.Digest)
+	}
+	raw, err := r.manifest(e)
+	if err != nil {
+		return err
+	}
+	nested, err := parseList(raw, e.MediaType)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", e.Digest, err)
+	}
+	return r.list(ctx, nested, append(slices.Clone(above), e.Digest))
+}
+
+func parseList(raw []byte, declared types.MediaType) (index.Index, error) {
+	if _, err := index.MediaTypeOf(raw, declared); err != nil {
+		return index.Index{}, err
+	}
+	return index.Parse(raw)
+}
+
+// add keeps an image, unless it is there already: skopeo describes an image
+// once for every name that it has in the archive.
+func (r *resolver) add(m index.Manifest) {
+	again := slices.ContainsFunc(r.found, func(o index.Manifest) bool {
+		return o.Digest == m.Digest && o.PlatformString() == m.PlatformString() && maps.Equal(o.Annotations, m.Annotations)
+	})
+	if !again {
+		r.found = append(r.found, m)
+	}
+}
+
+// image reads one image by its descriptor.
+func (r *resolver) image(e index.Entry) (index.Manifest, error) {
+	if !e.MediaType.IsImage() {
+		return index.Manifest{}, reject(index.NotAnImage, e,
+			"%s is of the media type %q, which is no image manifest and no list", e.Digest, e.MediaType)
+	}
+	raw, err := r.manifest(e)
+	if err != nil {
+		return index.Manifest{}, err
+	}
+	image, err := index.ParseImage(raw, e.MediaType)
+	if err != nil {
+		return index.Manifest{}, reject(index.NotAnImage, e, "manifest %s: %w", e.Digest, err)
+	}
+	m := index.Manifest{Entry: r.describe(e), Raw: raw}
+	if m.Layers, err = r.layers(e, image.Layers); err != nil {
+		return index.Manifest{}, err
+	}
+	if m.RawConfig, err = r.verified("config", e, image.Config); err != nil {
+		return index.Manifest{}, err
+	}
+	if e.IsAttestation() || !image.Config.MediaType.IsConfig() {
+		return m, nil
+	}
+	if m.Config, err = parseConfig(m.RawConfig, len(image.Layers)); err != nil {
+		return index.Manifest{}, reject(index.ConfigUnreadable, e, "config %s of %s: %w", image.Config.Digest, e.Digest, err)
+	}
+	if m.Platform == nil || m.Platform.OS == "" && m.Platform.Architecture == "" {
+		m.Platform = index.ConfigPlatform(m.Config)
+	}
+	return m, nil
+}
+
+// describe makes the entry of a list from the layout's descriptor: without
+// names, which are those of images in the layout, and without a copy of the
+// content, which is at hand.
+func (r *resolver) describe(e index.Entry) index.Entry {
+	delete(e.Annotations, "org.opencontainers.image.ref.name") // image-spec, annotations.md
+	delete(e.Annotations, "io.containerd.image.name")          // containerd's export
+	if len(e.Annotations) == 0 {
+		e.Annotations = nil
+	}
+	e.Data = nil
+	e.Origin = r.origin
+	e.Origin.Pin = e.Digest
+	return e
+}
+
+// manifest returns the verified bytes of a manifest or list.
+func (r *resolver) manifest(e index.Entry) ([]byte, error) {
+	return r.verified("manifest", e, e.Descriptor)
+}
+
+// verified returns the bytes that a descriptor names. e is the entry that they
+// are read for, and what says what they are.
+func (r *resolver) verified(what string, e index.Entry, d v1.Descriptor) ([]byte, error) {
+	if err := r.present(what, e, d); err != nil {
+		return nil, err
+	}
+	if r.bytes += d.Size; r.bytes > maxContent {
+		return nil, fmt.Errorf("its manifests and configs have more than %d bytes in all", maxContent)
+	}
+	raw, err := r.content.read(blobFile(d.Digest))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if got := index.DigestOf(raw); got != d.Digest {
+		return nil, reject(index.DigestMismatch, e, "%s %s has content of the digest %s", what, d.Digest, got)
+	}
+	return raw, nil
+}
+
+// present checks that content is there in the size that its descriptor gives.
+func (r *resolver) present(what string, e index.Entry, d v1.Descriptor) error {
+	size, ok := r.content.size(blobFile(d.Digest))
+	switch {
+	case !ok && d.Digest == e.Digest:
+		return fmt.Errorf("%s %s is missing", what, d.Digest)
+	case !ok:
+		return fmt.Errorf("%s %s of %s is missing", what, d.Digest, e.Digest)
+	case size != d.Size:
+		return reject(index.DigestMismatch, e, "%s %s has %d bytes, but its descriptor says %d", what, d.Digest, size, d.Size)
+	}
+	return nil
+}
+
+// layers returns the layers that are there, each once. Those that an image
+// refers to elsewhere may be missing.
+func (r *resolver) layers(e index.Entry, descriptors []v1.Descriptor) ([]index.Blob, error) {
+	var blobs []index.Blob
+	seen := map[v1.Hash]bool{}
+	for _, d := range descriptors {
+		if seen[d.Digest] {
+			continue
+		}
+		seen[d.Digest] = true
+		if _, ok := r.content.size(blobFile(d.Digest)); !ok && (len(d.URLs) > 0 || !d.MediaType.IsDistributable()) {
+			continue
+		}
+		if err := r.present("layer", e, d); err != nil {
+			return nil, err
+		}
+		blobs = append(blobs, r.content.blob(blobFile(d.Digest), d.Digest))
+	}
+	return blobs, nil
+}
+
+// parseConfig reads the config of an image, which must know as many layers as
+// the manifest does (image-spec, config.md, "rootfs").
+func parseConfig(raw []byte, layers int) (*v1.ConfigFile, error) {
+	var config v1.ConfigFile
+	if err := json.Unmarshal(raw, &config); err != nil {
+		return nil, err
+	}
+	if n := len(config.RootFS.DiffIDs); n != layers {
+		return nil, fmt.Errorf("it has %d diff_ids, but the manifest %d layers", n, layers)
+	}
+	return &config, nil
+}
+
+func blobFile(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
+
+// reject says that an image breaks a rule that nothing turns off. The text
+// names the image.
+func reject(rule index.RuleID, e index.Entry, format string, args ...any) error {
+	return &index.Rejection{Findings: []index.Finding{{
+		Rule: rule, Severity: index.Error, Entry: e, Message: fmt.Errorf(format, args...).Error(),
+	}}}
+}
