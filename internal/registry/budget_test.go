@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +25,6 @@ type work struct {
 	n              int  // images
 	ownRepository  bool // each image in one, and not where the list goes
 	tags           int  // further tags
-	jobs           int
 	requests, path int
 }
 
@@ -90,11 +91,11 @@ func tally(reg *testhelpers.Registry) string {
 	for _, r := range reg.Requests() {
 		n[r.Method+" "+r.Kind]++
 	}
-	var text string
+	var text strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(n)) {
-		text += fmt.Sprintf(" %s=%d", k, n[k])
+		fmt.Fprintf(&text, " %s=%d", k, n[k])
 	}
-	return text
+	return text.String()
 }
 
 // TestPublishAgain: nothing is written where nothing changed.
@@ -126,7 +127,7 @@ func TestPublishAgain(t *testing.T) {
 func TestJobs(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 3} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
 			t.Parallel()
 			reg := testhelpers.NewRegistry(t, testhelpers.WithDelay(5*time.Millisecond))
 			w := work{n: 10, ownRepository: true}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func (e *answerError) mentions(h v1.Hash) bool {
 // readAnswer makes an error of an answer (the error format of the distribution
 // specification). It does not close the body.
 func (c *Client) readAnswer(resp *http.Response) *answerError {
-	e := &answerError{status: resp.StatusCode, after: RetryAfter(resp.Header.Get("Retry-After"), c.opts.Now())}
+	e := &answerError{status: resp.StatusCode, after: retryAfter(resp.Header.Get("Retry-After"), c.opts.Now())}
 	var document struct {
 		Errors []transport.Diagnostic `json:"errors"`
 	}
@@ -145,10 +146,16 @@ func classify(thing string, err error) error {
 		return &index.Fault{Kind: answer.kind(), Thing: thing, Cause: answer}
 	case errors.Is(err, errContent):
 		return &index.Fault{Kind: index.ErrInvalid, Thing: thing, Cause: bare(thing, err)}
-	case errors.Is(err, http.ErrSchemeMismatch) && !errors.Is(err, errPlainHTTP):
-		return &index.Fault{Kind: index.ErrUnreachable, Thing: thing, Cause: fmt.Errorf("%w: %w", errPlainHTTP, bare(thing, err))}
+	case speaksHTTP(err):
+		return &index.Fault{Kind: index.ErrUnreachable, Thing: thing, Cause: errPlainHTTP}
 	}
 	return &index.Fault{Kind: index.ErrUnreachable, Thing: thing, Cause: bare(thing, err)}
+}
+
+// speaksHTTP reports whether the answer to a TLS hello was plain HTTP.
+func speaksHTTP(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/"
 }
 
 // isProtocol reports whether a registry did what the protocol does not provide.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -123,7 +124,7 @@ func hasher(want v1.Hash) (hash.Hash, error) {
 }
 
 func matches(h hash.Hash, want v1.Hash) error {
-	if got := fmt.Sprintf("%x", h.Sum(nil)); got != want.Hex {
+	if got := hex.EncodeToString(h.Sum(nil)); got != want.Hex {
 		return fmt.Errorf("%w: it should be %s and is %s:%s", errContent, want, want.Algorithm, got)
 	}
 	return nil

@@ -41,7 +41,7 @@ type keychain struct {
 
 func newKeychain(env func(string) string) *keychain {
 	k := &keychain{env: env, helpers: map[string]*memo[authn.AuthConfig]{}}
-	k.given = sync.OnceValues(func() (map[string]authn.AuthConfig, error) { return ParseRegistryAuth(env("CNB_REGISTRY_AUTH")) })
+	k.given = sync.OnceValues(func() (map[string]authn.AuthConfig, error) { return parseRegistryAuth(env("CNB_REGISTRY_AUTH")) })
 	k.inline = sync.OnceValues(k.loadInline)
 	k.file = sync.OnceValues(k.loadFile)
 	return k
@@ -78,12 +78,12 @@ func authKey(host string) string {
 	return host
 }
 
-// ParseRegistryAuth reads the text of CNB_REGISTRY_AUTH: a JSON object of
+// parseRegistryAuth reads the text of CNB_REGISTRY_AUTH: a JSON object of
 // registry to the value of an Authorization header, with the schemes Basic,
 // Bearer and X-Identity
 // (https://github.com/buildpacks/spec/blob/main/platform.md#registry-authentication).
 // What cannot be read is index.ErrUsage; the error never holds the text.
-func ParseRegistryAuth(text string) (map[string]authn.AuthConfig, error) {
+func parseRegistryAuth(text string) (map[string]authn.AuthConfig, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // a nil map is a map without keys
 	}
@@ -141,7 +141,7 @@ func (k *keychain) loadInline() (*configfile.ConfigFile, error) {
 // loadFile reads the first config file that there is.
 func (k *keychain) loadFile() (*configfile.ConfigFile, error) {
 	for _, path := range k.files() {
-		file, err := os.Open(path)
+		file, err := os.Open(path) //nolint:gosec // the paths of configuration files
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -83,6 +83,7 @@ type planning struct {
 	session *session
 	to      destination
 	fresh   bool
+	there   bool // the first tag names the list already
 }
 
 func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d destination) ([]index.Step, error) {
@@ -94,11 +95,10 @@ func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d
 	pl := &planning{client: c, session: s, to: d, fresh: p.Fresh}
 	children := uniqueChildren(p)
 	present := make([]bool, len(children))
-	var there bool
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(c.opts.Jobs)
 	if !p.Fresh {
-		group.Go(func() (err error) { there, err = pl.pointsAt(groupCtx, d.tags[0], raw); return err })
+		group.Go(func() (err error) { pl.there, err = pl.pointsAt(groupCtx, d.tags[0], raw); return err })
 	}
 	for i, m := range children {
 		group.Go(func() (err error) { present[i], err = pl.present(groupCtx, m); return err })
@@ -110,7 +110,7 @@ func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d
 	if err != nil {
 		return nil, err
 	}
-	lists, err := pl.lists(ctx, p.Index, raw, there)
+	lists, err := pl.lists(ctx, p.Index, raw)
 	return append(content, lists...), err
 }
 
@@ -215,7 +215,7 @@ func (pl *planning) pointsAt(ctx context.Context, tag string, raw []byte) (bool,
 
 // lists returns the steps for the list itself. Only where its first tag names it
 // already are the others likely to, and worth a look.
-func (pl *planning) lists(ctx context.Context, ix index.Index, raw []byte, there bool) ([]index.Step, error) {
+func (pl *planning) lists(ctx context.Context, ix index.Index, raw []byte) ([]index.Step, error) {
 	media, err := ix.MediaType()
 	if err != nil {
 		return nil, err
@@ -227,11 +227,11 @@ func (pl *planning) lists(ctx context.Context, ix index.Index, raw []byte, there
 			To: pl.to.repo, Tag: tag, Raw: raw, Skipped: skipped,
 		})
 	}
-	add(index.StepList, pl.to.tags[0], there)
-	add(index.StepVerify, pl.to.tags[0], there)
+	add(index.StepList, pl.to.tags[0], pl.there)
+	add(index.StepVerify, pl.to.tags[0], pl.there)
 	further := pl.to.tags[1:]
 	done := make([]bool, len(further))
-	if there {
+	if pl.there {
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(pl.client.opts.Jobs)
 		for i, tag := range further {

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Request is what a log may know of a request.
@@ -15,11 +16,11 @@ type Request struct {
 	Err      error // why there was no answer
 }
 
-// Redact returns the text of a URL without what may be secret: its user, its
+// redact returns the text of a URL without what may be secret: its user, its
 // fragment and the values of all query parameters but those that the
 // distribution and token protocols define. Signed URLs of storage services and
 // the state of uploads are secrets.
-func Redact(u *url.URL) string {
+func redact(u *url.URL) string {
 	public := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	var query []string
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {
@@ -45,11 +46,17 @@ func Redact(u *url.URL) string {
 // maxMessage is how much of what a registry says goes into an error, in bytes.
 const maxMessage = 1 << 10
 
-// printable makes text of somebody else fit for an error: valid UTF-8 on one
-// line, at most 1 KiB.
+// printable makes text of somebody else fit for an error: valid UTF-8 without
+// control characters, on one line, at most 1 KiB.
 func printable(s string) string {
 	if len(s) > maxMessage {
 		s = s[:maxMessage] + "..."
 	}
-	return strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -94,7 +95,7 @@ func image(t *testing.T, i int) v1.Image {
 	t.Helper()
 	return testhelpers.Buildpackage(t, testhelpers.PackageSpec{
 		OCI: true, Seed: uint64(i) + 1, SharedSeed: 99, LayerSizes: []int64{64, 64},
-		Platform: v1.Platform{OS: "linux", Architecture: []string{"amd64", "arm64", "arm", "s390x"}[i%4], OSVersion: fmt.Sprint(i)},
+		Platform: v1.Platform{OS: "linux", Architecture: []string{"amd64", "arm64", "arm", "s390x"}[i%4], OSVersion: strconv.Itoa(i)},
 	})
 }
 

@@ -88,7 +88,7 @@ const unsaid = time.Duration(-1)
 func answered(resp *http.Response, now func() time.Time) outcome {
 	return outcome{
 		transient: transientStatus(resp.StatusCode),
-		after:     RetryAfter(resp.Header.Get("Retry-After"), now()),
+		after:     retryAfter(resp.Header.Get("Retry-After"), now()),
 	}
 }
 
@@ -164,19 +164,21 @@ func isTransient(err error) bool {
 // streamError is the type that net/http's HTTP/2 fills in by errors.As when a
 // stream was reset; the field names are its own
 // (golang.org/x/net/http2.StreamError).
-type streamError struct { //nolint:errname // the type is a form to fill in, not an error
+type streamError struct {
 	StreamID uint32
 	Code     uint32
 	Cause    error
 }
 
 // Error is there because errors.As asks for it.
-func (e streamError) Error() string { return fmt.Sprintf("stream %d reset, code %d", e.StreamID, e.Code) }
+func (e streamError) Error() string {
+	return fmt.Sprintf("stream %d reset, code %d", e.StreamID, e.Code)
+}
 
-// RetryAfter returns how long a Retry-After header asks to wait: seconds or an
+// retryAfter returns how long a Retry-After header asks to wait: seconds or an
 // HTTP date (RFC 9110, section 10.2.3). What cannot be read is as good as
 // absent, which is a duration below zero.
-func RetryAfter(header string, now time.Time) time.Duration {
+func retryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if seconds, err := strconv.ParseUint(header, 10, 32); err == nil {
 		return time.Duration(seconds) * time.Second

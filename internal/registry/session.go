@@ -2,8 +2,8 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -207,21 +207,25 @@ func (s *schemeErrors) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// choose returns the error worth telling: what the registry answered, else why
-// TLS failed, unless the registry speaks no TLS and plain HTTP was tried.
+// choose returns the error worth telling: a certificate that cannot be trusted,
+// else what the registry answered, else why TLS failed, unless the registry
+// speaks no TLS and plain HTTP was tried.
 func (s *schemeErrors) choose(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var answer *transport.Error
+	var certificate *tls.CertificateVerificationError
 	switch {
+	case errors.As(s.https, &certificate):
+		return s.https
 	case errors.As(err, &answer):
 		return err
-	case s.https != nil && !errors.Is(s.https, http.ErrSchemeMismatch):
+	case s.https != nil && !speaksHTTP(s.https):
 		return s.https
 	case s.http != nil:
 		return s.http
 	case s.https != nil:
-		return fmt.Errorf("%w: %w", errPlainHTTP, s.https)
+		return s.https
 	}
 	return err
 }

@@ -140,7 +140,7 @@ func watch(conn net.Conn, idle time.Duration) net.Conn {
 	expire := func() {
 		// Any time in the past makes pending and later reads and writes fail; that
 		// of a closed connection cannot be set, and need not be.
-		_ = conn.SetDeadline(time.Unix(1, 0))
+		_ = conn.SetDeadline(time.Unix(1, 0)) //nolint:errcheck // see above
 	}
 	return &watchedConn{Conn: conn, idle: idle, timer: time.AfterFunc(idle, expire)}
 }

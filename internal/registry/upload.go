@@ -27,10 +27,10 @@ func (c *Client) mount(ctx context.Context, session *session, s index.Step) erro
 	if err != nil {
 		return err
 	}
-	switch {
-	case resp.StatusCode == http.StatusCreated:
+	switch resp.StatusCode {
+	case http.StatusCreated:
 		return resp.Body.Close()
-	case resp.StatusCode == http.StatusAccepted:
+	case http.StatusAccepted:
 		location, err := nextLocation(resp)
 		if err != nil {
 			return err
@@ -209,7 +209,7 @@ func (c *Client) openRemote(ctx context.Context, s index.Step) (io.ReadCloser, e
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.get(context.WithValue(ctx, keyStream, true), session, "blobs", s.Digest.String(), "")
+	resp, err := c.get(context.WithValue(ctx, keyStream, true), session, "blobs", s.Digest.String(), "") //nolint:bodyclose // the caller closes it
 	if err != nil {
 		return nil, &sourceError{thing: thing, err: err}
 	}

@@ -71,7 +71,7 @@ func (w *wire) send(ctx context.Context, req *http.Request) (*http.Response, err
 	out.Header["Idempotency-Key"] = nil
 	began := w.opts.Now()
 	resp, err := w.inner.RoundTrip(out)
-	entry := Request{Method: req.Method, URL: Redact(req.URL), Duration: w.opts.Now().Sub(began), Err: err}
+	entry := Request{Method: req.Method, URL: redact(req.URL), Duration: w.opts.Now().Sub(began), Err: err}
 	if err == nil {
 		entry.Status = resp.StatusCode
 	}
@@ -111,7 +111,7 @@ func refreshBody(req *http.Request) error {
 
 func closeBody(req *http.Request) {
 	if req.Body != nil {
-		_ = req.Body.Close() // nothing was sent from it
+		_ = req.Body.Close() //nolint:errcheck // nothing was sent from it
 	}
 }
 

@@ -42,7 +42,7 @@ func (c *Client) Add(ctx context.Context, req AddRequest) (ListResult, error) {
 		if old == nil {
 			return index.Index{}, index.Diff{}, missingFault(n)
 		}
-		return old.Apply(put(entries(manifests, old.Format())...))
+		return old.Apply(put(entries(manifests)...))
 	})
 }
 

@@ -80,7 +80,7 @@ func (c *Client) createLocal(ctx context.Context, req CreateRequest, n index.Nam
 				base = *old
 			}
 		}
-		return base.Apply(index.Add(entries(manifests, base.Format())...), index.AnnotateIndex(req.Annotations))
+		return base.Apply(index.Add(entries(manifests)...), index.AnnotateIndex(req.Annotations))
 	})
 }
 
@@ -137,7 +137,7 @@ func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index
 	if err != nil {
 		return ListResult{}, err
 	}
-	ix, diff, err := index.New(req.Format).Apply(index.Add(entries(manifests, req.Format)...), index.AnnotateIndex(req.Annotations))
+	ix, diff, err := index.New(req.Format).Apply(index.Add(entries(manifests)...), index.AnnotateIndex(req.Annotations))
 	if err != nil {
 		return ListResult{}, err
 	}
@@ -193,14 +193,14 @@ func inOrder(ix index.Index, manifests []index.Manifest) []index.Manifest {
 	return children
 }
 
-// entries returns the entries of images for a list in the given format. Some
-// tools write the media type of an image's config into its descriptor as
-// artifactType; that says nothing, and a Docker list has no place for it.
-func entries(manifests []index.Manifest, f index.Format) []index.Entry {
+// entries returns the entries of images. Some tools write the media type of an
+// image's config into its descriptor as artifactType; that says nothing, and a
+// Docker list has no place for it.
+func entries(manifests []index.Manifest) []index.Entry {
 	es := make([]index.Entry, len(manifests))
 	for i, m := range manifests {
 		es[i] = m.Entry
-		if f == index.V2S2 && types.MediaType(m.ArtifactType).IsConfig() {
+		if types.MediaType(m.ArtifactType).IsConfig() {
 			es[i].ArtifactType = ""
 		}
 	}
