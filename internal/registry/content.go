@@ -66,7 +66,7 @@ func (pl *planning) blobs(m index.Manifest) ([]index.Step, error) {
 		return nil, index.Faultf(index.ErrNotFound, thing, "the repository does not have it, and its content is in no known place")
 	}
 	if err := verify(m.Raw, m.Digest); err != nil {
-		return nil, classify(thing, err)
+		return nil, &index.Fault{Kind: index.ErrInvalid, Thing: thing, Cause: err}
 	}
 	if m.MediaType.IsIndex() {
 		return nil, index.Faultf(index.ErrInvalid, thing, "it is a list, and the repository does not have it")

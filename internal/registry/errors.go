@@ -119,10 +119,10 @@ func (e *waitError) Error() string {
 func (e *waitError) Unwrap() error { return e.err }
 
 // classify gives an error of a request its kind and the name of what the request
-// was about. An error that has a kind stays as it is, and so does the end of a
-// context. The URLs that net/http puts into errors are taken out: they may be
+// was about. An error that has both stays as it is, and the end of the context
+// is no fault. The URLs that net/http puts into errors are taken out: they may be
 // signed.
-func classify(thing string, err error) error {
+func classify(ctx context.Context, thing string, err error) error {
 	var fault *index.Fault
 	var source *sourceError
 	var answer *answerError
@@ -131,12 +131,12 @@ func classify(thing string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &fault):
+	case errors.As(err, &fault) && fault.Thing != "":
 		return fault
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", thing, ended(ctx))
 	case errors.As(err, &source):
-		return classify(source.thing, source.err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %w", thing, bare(thing, err))
+		return classify(ctx, source.thing, source.err)
 	case errors.As(err, &wait), isProtocol(err):
 		return &index.Fault{Kind: index.ErrRefused, Thing: thing, Cause: bare(thing, err)}
 	case errors.As(err, &answer):
@@ -156,6 +156,16 @@ func classify(thing string, err error) error {
 func speaksHTTP(err error) bool {
 	var record tls.RecordHeaderError
 	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/"
+}
+
+// ended returns why a context ended: its error, and the cause where that says
+// more.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // isProtocol reports whether a registry did what the protocol does not provide.

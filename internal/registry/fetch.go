@@ -58,7 +58,7 @@ func (c *Client) fetch(ctx context.Context, thing string, ref name.Reference) (d
 		}
 	}
 	d, err := c.manifest(ctx, s, ref.Identifier(), want)
-	return d, classify(thing, err)
+	return d, classify(ctx, thing, err)
 }
 
 // manifest reads a manifest or list by tag or digest. want is the digest that

@@ -19,7 +19,7 @@ func (m *memo[T]) get(ctx context.Context, fill func(context.Context) (T, error)
 	select {
 	case m.busy <- struct{}{}:
 	case <-ctx.Done():
-		return none, context.Cause(ctx)
+		return none, ended(ctx)
 	}
 	defer func() { <-m.busy }()
 	if m.made {

@@ -159,7 +159,7 @@ func (pl *planning) present(ctx context.Context, m index.Manifest) (bool, error)
 	}
 	there, sure, err := pl.client.head(ctx, pl.session, m)
 	if err != nil || sure || (!there && len(m.Raw) > 0) {
-		return there, classify(pl.thing(m), err)
+		return there, classify(ctx, pl.thing(m), err)
 	}
 	// Some registries do not answer HEAD as they should.
 	_, err = pl.client.manifest(ctx, pl.session, m.Digest.String(), m.Digest)
@@ -167,7 +167,7 @@ func (pl *planning) present(ctx context.Context, m index.Manifest) (bool, error)
 	if errors.As(err, &answer) && answer.kind() == index.ErrNotFound { //nolint:errorlint // kind returns one of the values
 		return false, nil
 	}
-	return err == nil, classify(pl.thing(m), err)
+	return err == nil, classify(ctx, pl.thing(m), err)
 }
 
 // head asks for a manifest by digest without its bytes. sure is false where the
@@ -203,12 +203,12 @@ func (pl *planning) pointsAt(ctx context.Context, tag string, raw []byte) (bool,
 		return false, nil
 	}
 	if err != nil {
-		return false, classify(pl.to.repo.Tag(tag).Name(), err)
+		return false, classify(ctx, pl.to.repo.Tag(tag).Name(), err)
 	}
 	var got bytes.Buffer
 	_, err = got.ReadFrom(resp.Body)
 	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		return false, classify(pl.to.repo.Tag(tag).Name(), err)
+		return false, classify(ctx, pl.to.repo.Tag(tag).Name(), err)
 	}
 	return bytes.Equal(got.Bytes(), raw), nil
 }

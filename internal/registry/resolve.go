@@ -60,7 +60,7 @@ func (c *Client) Resolve(ctx context.Context, ref string) ([]index.Manifest, err
 	}
 	m, err := r.single(ctx, top)
 	if err != nil {
-		return nil, classify(ref, err)
+		return nil, classify(ctx, ref, err)
 	}
 	return []index.Manifest{m}, nil
 }
@@ -98,7 +98,7 @@ func (r *resolution) list(ctx context.Context, raw []byte, path []v1.Hash) ([]in
 		group.Go(func() error {
 			var err error
 			found[i], err = r.entry(ctx, e, path)
-			return classify(r.thing(e.Digest), err)
+			return classify(ctx, r.thing(e.Digest), err)
 		})
 	}
 	if err := group.Wait(); err != nil {

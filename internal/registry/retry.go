@@ -148,7 +148,7 @@ func transientStatus(status int) bool {
 func isTransient(err error) bool {
 	var stream streamError
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errContent):
+	case errors.Is(err, errContent):
 		return false
 	case errors.As(err, &stream):
 		return true
@@ -196,7 +196,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ended(ctx)
 	}
 }
 

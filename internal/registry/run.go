@@ -72,7 +72,7 @@ func (r *run) phase(ctx context.Context, from, to int) error {
 				return nil
 			}
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return ended(ctx)
 			}
 			skipped, err := r.client.step(ctx, step)
 			if err != nil {
@@ -141,7 +141,7 @@ func (c *Client) step(ctx context.Context, s index.Step) (skipped bool, err erro
 	default:
 		err = index.Faultf(index.ErrUsage, string(s.Kind), "unknown kind of step")
 	}
-	return skipped, classify(stepName(s), err)
+	return skipped, classify(ctx, stepName(s), err)
 }
 
 // stepName names what a step is about.

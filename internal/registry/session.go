@@ -86,7 +86,7 @@ func (c *Client) begin(ctx context.Context, repo name.Repository, scopes []strin
 	}
 	authenticated, err := c.authenticate(ctx, registry, auth, challenge, scopes)
 	if err != nil {
-		return nil, classify(repo.Name(), err)
+		return nil, classify(ctx, repo.Name(), err)
 	}
 	s := &session{client: newHTTPClient(authenticated), repo: repo, scheme: "https"}
 	if challenge.Insecure {
@@ -124,7 +124,7 @@ func (c *Client) ping(ctx context.Context, registry name.Registry) (*transport.C
 		tries := &schemeErrors{inner: c.retry}
 		challenge, err := transport.Ping(ctx, registry, tries)
 		if err != nil {
-			return nil, classify("registry "+host, tries.choose(err))
+			return nil, classify(ctx, "registry "+host, tries.choose(err))
 		}
 		return challenge, nil
 	})
@@ -179,7 +179,7 @@ func tokenFault(ctx context.Context, registry name.Registry, err error) error {
 	var answer *transport.Error
 	var network *url.Error
 	if ctx.Err() != nil || errors.As(err, &answer) || errors.As(err, &network) {
-		return classify(thing, err)
+		return classify(ctx, thing, err)
 	}
 	// The text may hold what the token server sent.
 	return &index.Fault{Kind: index.ErrRefused, Thing: thing, Cause: errors.New(printable(err.Error()))}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -149,7 +150,7 @@ func watch(conn net.Conn, idle time.Duration) net.Conn {
 func (w *watchedConn) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	w.progress(n)
-	return n, err
+	return n, w.explain(err)
 }
 
 // Write implements net.Conn. A large write makes progress in parts that are not
@@ -163,10 +164,18 @@ func (w *watchedConn) Write(p []byte) (int, error) {
 		written += n
 		w.progress(n)
 		if err != nil {
-			return written, err
+			return written, w.explain(err)
 		}
 	}
 	return written, nil
+}
+
+// explain says whose deadline it was: nobody else sets one.
+func (w *watchedConn) explain(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w for %s: %w", errStalled, w.idle, err)
+	}
+	return err
 }
 
 func (w *watchedConn) progress(n int) {

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -170,11 +171,11 @@ func (b *body) Read(p []byte) (int, error) {
 	b.waited += b.now().Sub(began)
 	b.got += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) && b.stalled() {
-		return n, errStalled
+		return n, fmt.Errorf("%w for %s", errStalled, b.idle)
 	}
 	if err == nil && b.waited > b.idle {
 		if b.got < int64(b.idle.Seconds()*minRate) {
-			return n, errStalled
+			return n, fmt.Errorf("%w: %d bytes in %s", errStalled, b.got, b.waited)
 		}
 		b.waited, b.got = 0, 0
 	}

@@ -1,0 +1,14 @@
+package registry
+
+// For fuzzing.
+var (
+	RetryAfter        = retryAfter
+	Redact            = redact
+	Printable         = printable
+	ParseRegistryAuth = parseRegistryAuth
+	AskHelper         = askHelper
+	IsLoopback        = isLoopback
+)
+
+// Unsaid is what RetryAfter returns for nothing.
+const Unsaid = unsaid

@@ -1,0 +1,444 @@
+package registry_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/buildpacks-community/pack-manifest/internal/registry"
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+	"github.com/buildpacks-community/pack-manifest/testhelpers"
+)
+
+const other = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
+// TestReadFaults are the rows of the fault matrix that concern reading.
+func TestReadFaults(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	date := noon.Add(20 * time.Second).Format(http.TimeFormat)
+	const tag, config = "/manifests/1$", "/blobs/sha256"
+	digest, err := image(t, 0).Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name  string
+		fault testhelpers.Fault
+		want  error // nil where the client gets by
+		texts []string
+		waits []time.Duration // exactly; nil for any
+		tries int             // of the request that fails; 0 for any
+	}{
+		{name: "R2 500 twice", fault: testhelpers.Fault{Match: tag, Times: 2, Do: testhelpers.Status(500, nil, "")}, tries: 3},
+		{
+			name:  "R1 500 for ever",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.Status(500, nil, "")},
+			want:  index.ErrRefused, texts: []string{"a/list:1", "500 Internal Server Error"}, tries: 5,
+		},
+		{
+			name:  "R4 429 with Retry-After",
+			fault: testhelpers.Fault{Match: tag, Times: 2, Do: testhelpers.Status(429, map[string]string{"Retry-After": "7"}, "")},
+			waits: []time.Duration{7 * time.Second, 7 * time.Second}, tries: 3,
+		},
+		{
+			name:  "R4 429 on the config",
+			fault: testhelpers.Fault{Match: config, Times: 1, Do: testhelpers.Status(429, map[string]string{"Retry-After": "1"}, "")},
+			waits: []time.Duration{time.Second},
+		},
+		{
+			name:  "R4 429 on the ping",
+			fault: testhelpers.Fault{Match: "^/v2/$", Times: 1, Do: testhelpers.Status(429, map[string]string{"Retry-After": "1"}, "")},
+			waits: []time.Duration{time.Second},
+		},
+		{
+			name:  "R5 503 with a date",
+			fault: testhelpers.Fault{Match: tag, Times: 1, Do: testhelpers.Status(503, map[string]string{"Retry-After": date}, "")},
+			waits: []time.Duration{20 * time.Second},
+		},
+		{
+			name:  "R5 503 with an hour",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.Status(503, map[string]string{"Retry-After": "3600"}, "")},
+			want:  index.ErrRefused, texts: []string{"1h0m0s", "5m0s"}, waits: []time.Duration{}, tries: 1,
+		},
+		{name: "R6 a manifest cut once", fault: testhelpers.Fault{Match: tag, Times: 1, Do: testhelpers.Cut(20)}, tries: 2},
+		{name: "R6 a config cut once", fault: testhelpers.Fault{Match: config, Times: 1, Do: testhelpers.Cut(20)}},
+		{name: "R6 a reset", fault: testhelpers.Fault{Match: tag, Times: 1, Do: testhelpers.Reset(0)}, tries: 2},
+		{
+			name:  "R7 cut always",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.Cut(20)},
+			want:  index.ErrUnreachable, texts: []string{"a/list:1", "unexpected EOF"}, tries: 5,
+		},
+		{
+			name:  "R8 wrong bytes for a digest",
+			fault: testhelpers.Fault{Match: digest.String(), Do: testhelpers.Pad()},
+			want:  index.ErrInvalid, texts: []string{"it should be " + digest.String(), "and is sha256:"},
+		},
+		{
+			name:  "R9 wrong bytes of a config",
+			fault: testhelpers.Fault{Match: config, Do: testhelpers.Corrupt(30)},
+			want:  index.ErrInvalid, texts: []string{"config sha256:", "it should be sha256:", "and is sha256:"},
+		},
+		{
+			name:  "R10 a Content-Type that lies",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.ContentType("text/html")},
+			want:  index.ErrInvalid, texts: []string{"text/html"},
+		},
+		{
+			name:  "R10 no Content-Type",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.Header("Content-Type", "")},
+			want:  index.ErrInvalid, // net/http guesses text/plain then
+		},
+		{
+			name:  "R10 a parameter does not matter",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.ContentType("application/vnd.oci.image.index.v1+json; charset=utf-8")},
+		},
+		{name: "R11 a digest header that lies", fault: testhelpers.Fault{Match: "", Do: testhelpers.Header("Docker-Content-Digest", other)}},
+		{
+			name:  "R17 denied",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.Status(403, nil, `{"errors":[{"code":"DENIED","message":"no pull for you"}]}`)},
+			want:  index.ErrDenied, texts: []string{"403 Forbidden", "DENIED", "no pull for you"}, tries: 1,
+		},
+		{
+			name:  "not found",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.Status(404, nil, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`)},
+			want:  index.ErrNotFound, texts: []string{"404 Not Found", "MANIFEST_UNKNOWN"}, tries: 1,
+		},
+		{
+			name:  "R36 a long, wild error body",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.Status(400, nil, `{"errors":[{"code":"X","message":"\u001b[31mred\u009b\ud800 `+strings.Repeat("long ", 4000)+`"}]}`)},
+			want:  index.ErrRefused, texts: []string{"red"}, tries: 1,
+		},
+		{
+			name:  "R36 ten megabytes of no JSON",
+			fault: testhelpers.Fault{Match: tag, Do: testhelpers.Status(400, nil, strings.Repeat("\x1b]0;\xff", 2<<20))},
+			want:  index.ErrRefused, texts: []string{"400 Bad Request"},
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			reg := testhelpers.NewRegistry(t)
+			reg.PushIndex(t, "a/list:1", testhelpers.List(t, image(t, 0), image(t, 1)))
+			reg.Inject(row.fault)
+			w := &waits{}
+			c := newClient(t, sleeping(w), func(o *registry.Options) { o.Now = func() time.Time { return noon } })
+			ms, err := c.Resolve(t.Context(), reg.Host+"/a/list:1")
+			if row.want != nil {
+				wants(t, err, row.want, append(row.texts, reg.Host)...)
+				if text := fmt.Sprint(err); len(text) > 1500 || strings.ContainsAny(text, "\x1b\u009b") {
+					t.Errorf("an error of %d bytes: %q", len(text), text[:min(len(text), 200)])
+				}
+			} else if err != nil || len(ms) != 2 || ms[1].Config.OSVersion != "1" {
+				t.Errorf("got %d manifests, %v", len(ms), err)
+			}
+			if row.waits != nil && !slices.Equal(row.waits, w.slept()) {
+				t.Errorf("slept %v, want %v", w.slept(), row.waits)
+			}
+			if n := reg.Count("GET", row.fault.Match); row.tries != 0 && n != row.tries {
+				t.Errorf("%d tries, want %d", n, row.tries)
+			}
+		})
+	}
+}
+
+// TestBackoffGrowsWithinLimits: where the registry does not say how long to
+// wait, the waits are random up to a limit that doubles.
+func TestBackoffGrowsWithinLimits(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	reg.Inject(testhelpers.Fault{Match: "/manifests/", Do: testhelpers.Status(502, nil, "")})
+	w := &waits{}
+	c := newClient(t, sleeping(w), func(o *registry.Options) {
+		o.Jitter = func(limit time.Duration) time.Duration { return limit }
+	})
+	_, err := c.Resolve(t.Context(), reg.Host+"/a/list:1")
+	wants(t, err, index.ErrRefused, "502 Bad Gateway")
+	want := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
+	if !slices.Equal(w.slept(), want) {
+		t.Errorf("slept %v, want %v", w.slept(), want)
+	}
+}
+
+// TestTimeouts: R19, R20: silence at any point ends, and says so.
+func TestTimeouts(t *testing.T) {
+	t.Parallel()
+	short := func(o *registry.Options) {
+		o.Timeouts = registry.Timeouts{TLS: 5 * time.Second, Header: 200 * time.Millisecond, Idle: 200 * time.Millisecond}
+	}
+	drip := func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		for range 1000 {
+			_, err := w.Write([]byte(" "))
+			if err = errors.Join(err, http.NewResponseController(w).Flush()); err != nil {
+				return
+			}
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+	for _, row := range []struct {
+		name string
+		do   testhelpers.Action
+		text string
+	}{
+		{"R19 no answer", testhelpers.Hang(), "timeout"},
+		{"R20 an answer that stops", testhelpers.Stall(10, time.Minute), "no progress"},
+		{"R20 an answer of a byte now and then", drip, "no progress"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			reg := testhelpers.NewRegistry(t)
+			reg.Push(t, "a/list:1", image(t, 0))
+			reg.Inject(testhelpers.Fault{Match: "/manifests/", Do: row.do})
+			began := time.Now()
+			_, err := newClient(t, short).Resolve(t.Context(), reg.Host+"/a/list:1")
+			wants(t, err, index.ErrUnreachable, reg.Host, row.text)
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+	t.Run("R19 a silent server", func(t *testing.T) {
+		t.Parallel()
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() //nolint:errcheck // the test is over
+		_, err = newClient(t, short).Resolve(t.Context(), l.Addr().String()+"/a/list:1")
+		wants(t, err, index.ErrUnreachable, l.Addr().String(), "timeout")
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		t.Parallel()
+		_, err := newClient(t).Resolve(t.Context(), "127.0.0.1:1/a/list:1")
+		wants(t, err, index.ErrUnreachable, "127.0.0.1:1", "connection refused")
+	})
+}
+
+// TestCancelWhileReading: S1: the end of the context is the end of the work,
+// wherever it is.
+func TestCancelWhileReading(t *testing.T) {
+	t.Parallel()
+	for _, match := range []string{"^/v2/$", "^/token$", "/manifests/1$", "/manifests/sha256", "/blobs/"} {
+		t.Run(match, func(t *testing.T) {
+			t.Parallel()
+			reg := testhelpers.NewRegistry(t, testhelpers.WithBearer("u", "p"))
+			reg.PushIndex(t, "a/list:1", testhelpers.List(t, image(t, 0), image(t, 1)))
+			hit := make(chan struct{}, 100)
+			reg.Inject(testhelpers.Fault{Match: match, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				hit <- struct{}{}
+				testhelpers.Hang()(w, r, next)
+			}})
+			stops(t, hit, func(ctx context.Context) error {
+				_, err := newClient(t).Resolve(ctx, reg.Host+"/a/list:1")
+				return err
+			})
+		})
+	}
+	t.Run("while waiting to try again", func(t *testing.T) {
+		t.Parallel()
+		reg := testhelpers.NewRegistry(t)
+		reg.Inject(testhelpers.Fault{Do: testhelpers.Status(429, map[string]string{"Retry-After": "60"}, "")})
+		hit := make(chan struct{}, 100)
+		c := newClient(t, func(o *registry.Options) { o.Sleep = nil; o.Log = func(registry.Request) { hit <- struct{}{} } })
+		stops(t, hit, func(ctx context.Context) error {
+			_, err := c.Resolve(ctx, reg.Host+"/a/list:1")
+			return err
+		})
+	})
+}
+
+// stops cancels work once it hit something, and fails the test unless it ends
+// soon with the context's error.
+func stops(t *testing.T, hit <-chan struct{}, work func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- work(ctx) }()
+	select {
+	case <-hit:
+	case err := <-done:
+		t.Fatalf("ended before it was stopped: %v", err)
+	}
+	cancel()
+	select {
+	case err := <-done:
+		wants(t, err, context.Canceled)
+	case <-time.After(time.Second):
+		t.Error("still at work a second after it was stopped")
+	}
+}
+
+// TestEndlessManifest: R32: a body without end is given up at its limit.
+func TestEndlessManifest(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	reg.Inject(testhelpers.Fault{Match: "/manifests/", Do: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+		w.Header().Set("Content-Length", "3000000000")
+		block := []byte(strings.Repeat(" ", 1<<16))
+		for range 3_000_000_000 >> 16 {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	}})
+	_, err := newClient(t).Resolve(t.Context(), reg.Host+"/a/list:1")
+	wants(t, err, index.ErrRefused, "too long", "4194304")
+	for _, r := range reg.Requests() {
+		if r.BytesOut > 64<<20 {
+			t.Errorf("%d bytes were read", r.BytesOut)
+		}
+	}
+}
+
+// raw is a handler that serves documents by tag or digest, whatever they hold.
+type raw map[string]string
+
+func (h raw) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/v2/" {
+		return
+	}
+	body, ok := h[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]
+	if !ok {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	var document struct{ MediaType string }
+	if json.Unmarshal([]byte(body), &document) == nil && document.MediaType != "" {
+		w.Header().Set("Content-Type", document.MediaType)
+	} else {
+		w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+	}
+	_, _ = w.Write([]byte(body)) //nolint:errcheck // the client may have left
+}
+
+// put adds a document and returns its descriptor.
+func (h raw) put(body, mediaType string) string {
+	digest := index.DigestOf([]byte(body)).String()
+	h[digest] = body
+	return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, digest, len(body))
+}
+
+const (
+	ociIndex = "application/vnd.oci.image.index.v1+json"
+	ociImage = "application/vnd.oci.image.manifest.v1+json"
+)
+
+func listOf(descriptors ...string) string {
+	return fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, ociIndex, strings.Join(descriptors, ","))
+}
+
+// TestHostileLists: R32 and R33.
+func TestHostileLists(t *testing.T) {
+	t.Parallel()
+	empty := listOf()
+	nested := func(h raw, depth int) string {
+		list := empty
+		for range depth {
+			list = listOf(h.put(list, ociIndex))
+		}
+		return list
+	}
+	wide := func(h raw, n int) string {
+		d := h.put(empty, ociIndex)
+		return listOf(strings.Split(strings.TrimSuffix(strings.Repeat(d+"\n", n), "\n"), "\n")...)
+	}
+	config := strings.Replace(v1Config, `"diff_ids":[]`, `"diff_ids":["`+other+`"]`, 1)
+	for _, row := range []struct {
+		name string
+		make func(raw) string
+		text string // "" for success
+	}{
+		{"an empty list", func(raw) string { return empty }, ""},
+		{"seven lists in a list", func(h raw) string { return nested(h, 7) }, ""},
+		{"sixty-four lists deep", func(h raw) string { return nested(h, 64) }, "more than 8 deep"},
+		{"a hundred thousand entries", func(h raw) string { return wide(h, 20_000) }, "more than 10000 entries"},
+		{"a bomb of lists", func(h raw) string {
+			d := h.put(empty, ociIndex)
+			for range 6 {
+				d = h.put(listOf(slices.Repeat([]string{d}, 100)...), ociIndex)
+			}
+			return listOf(d)
+		}, "more than 10000 entries"},
+		{"a list that contains itself", func(h raw) string {
+			// No list holds its own digest, so the registry must lie.
+			d := `{"mediaType":"` + ociIndex + `","digest":"` + other + `","size":300}`
+			h[other] = listOf(d)
+			return listOf(d)
+		}, "it should be " + other},
+		{"a list with layers", func(raw) string {
+			return `{"schemaVersion":2,"mediaType":"` + ociIndex + `","manifests":[],"layers":[]}`
+		}, "members of two kinds"},
+		{"two lists in one", func(raw) string {
+			return `{"schemaVersion":2,"mediaType":"` + ociIndex + `","manifests":[],"manifests":[]}`
+		}, "manifests"},
+		{"another spelling", func(raw) string {
+			return `{"schemaVersion":2,"mediaType":"` + ociIndex + `","manifests":[],"Manifests":[]}`
+		}, "Manifests"},
+		{"a size below zero", func(raw) string {
+			return listOf(`{"mediaType":"` + ociImage + `","digest":"` + other + `","size":-5}`)
+		}, "size"},
+		{"a size beyond all", func(h raw) string {
+			return listOf(strings.Replace(h.put(empty, ociIndex), `"size":`, `"size":46116860184273879`, 1))
+		}, "is said to have"},
+		{"another media type than declared", func(h raw) string {
+			return listOf(h.put(empty, ociImage))
+		}, "media type"},
+		{"a digest of no known kind", func(raw) string {
+			return listOf(`{"mediaType":"` + ociImage + `","digest":"md5:d41d8cd98f00b204e9800998ecf8427e","size":1}`)
+		}, "md5"},
+		{"no JSON", func(raw) string { return "<html>" }, "<"},
+		{"Docker's schema 1", func(raw) string {
+			return `{"schemaVersion":1,"mediaType":"application/vnd.docker.distribution.manifest.v1+json","fsLayers":[],"history":[]}`
+		}, "schema 1"},
+		{"a config that is no JSON", func(h raw) string {
+			return listOf(h.image("nonsense"))
+		}, "invalid character"},
+		{"a config with a diff ID too many", func(h raw) string {
+			return listOf(h.image(config))
+		}, "1 diff IDs for 0 layers"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			h := raw{}
+			h["1"] = row.make(h)
+			reg := testhelpers.NewRegistry(t, testhelpers.WithHandler(h))
+			_, err := newClient(t).Resolve(t.Context(), reg.Host+"/a/list:1")
+			if row.text != "" {
+				wants(t, err, index.ErrInvalid, reg.Host+"/a/list", row.text)
+				return
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+const v1Config = `{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}`
+
+// image adds an image without layers and returns its descriptor.
+func (h raw) image(config string) string {
+	return h.put(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[]}`, ociImage,
+		h.put(config, "application/vnd.oci.image.config.v1+json")), ociImage)
+}
+
+// TestDigestIsEnforced: CVE-2025-24882: what is asked for by digest has it.
+func TestDigestIsEnforced(t *testing.T) {
+	t.Parallel()
+	h := raw{other: listOf()}
+	reg := testhelpers.NewRegistry(t, testhelpers.WithHandler(h))
+	_, _, _, err := newClient(t).Fetch(t.Context(), reg.Host+"/a/list@"+other)
+	wants(t, err, index.ErrInvalid, "it should be "+other, index.DigestOf([]byte(listOf())).String())
+}
