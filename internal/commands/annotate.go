@@ -48,8 +48,8 @@ the source that it was made from.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.index, "index", false, "Annotate the list itself")
-	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation KEY=VALUE (repeatable)")
-	flags.StringSliceVar(&o.many, "annotations", nil, "Annotations KEY=VALUE,KEY=VALUE")
+	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation `KEY=VALUE` (repeatable)")
+	flags.StringSliceVar(&o.many, "annotations", nil, "Annotations `KEY=VALUE,KEY=VALUE`")
 	o.addFlags(cmd)
 	completePlatform(cmd)
 	return cmd

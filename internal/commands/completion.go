@@ -25,7 +25,7 @@ func newCompletion(f *factory) *cobra.Command {
 		Args: args(cobra.NoArgs, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.writeCompletion(cmd.Root(), shell) },
 	}
-	cmd.Flags().StringVarP(&shell, "shell", "s", "bash", `Shell: "bash", "zsh", "fish" or "powershell"`)
+	cmd.Flags().StringVarP(&shell, "shell", "s", "bash", "`SHELL`: bash, zsh, fish or powershell")
 	completeValues(cmd, "shell", "bash", "zsh", "fish", "powershell")
 	return cmd
 }

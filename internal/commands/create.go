@@ -50,10 +50,10 @@ On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 		ValidArgsFunction: completeSources(f),
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.format, "format", "f", "", `Format of the list: "v2s2" (a Docker manifest list, the default) or "oci"`)
+	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 (a Docker manifest list, the default) or oci")
 	flags.BoolVar(&o.request.Publish, "publish", false, "Write the list to its registry, keep nothing here")
-	flags.StringArrayVar(&o.request.Tags, "tag", nil, "With --publish: a further tag of the repository, for the list (repeatable)")
-	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation KEY=VALUE of the list (repeatable)")
+	flags.StringArrayVar(&o.request.Tags, "tag", nil, "With --publish: a further `TAG` of the repository, for the list (repeatable)")
+	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation `KEY=VALUE` of the list (repeatable)")
 	flags.BoolVar(&o.request.Replace, "replace", false, "Make the list anew if there is one of the name")
 	flags.BoolVar(&o.request.Amend, "amend", false, "Add to the list if there is one of the name")
 	flags.Bool("all", true, "Take every image of a source that is a list")

@@ -36,11 +36,11 @@ type platformFlags struct {
 
 func (p *platformFlags) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&p.os, "os", "", "Operating system, as in linux or windows")
-	flags.StringVar(&p.arch, "arch", "", "Architecture, as in amd64 or arm64; other names of the same are understood (x86_64, arm64v8)")
-	flags.StringVar(&p.variant, "variant", "", "Variant of the architecture, as in v7")
-	flags.StringVar(&p.osVersion, "os-version", "", "Version of the operating system, as in 10.0.20348.2227")
-	flags.StringSliceVar(&p.osFeatures, "os-features", nil, "Features of the operating system, separated by commas")
+	flags.StringVar(&p.os, "os", "", "Operating system `OS`, as in linux or windows")
+	flags.StringVar(&p.arch, "arch", "", "Architecture `ARCH`, as in amd64 or arm64; other names of the same are understood (x86_64, arm64v8)")
+	flags.StringVar(&p.variant, "variant", "", "`VARIANT` of the architecture, as in v7")
+	flags.StringVar(&p.osVersion, "os-version", "", "`VERSION` of the operating system, as in 10.0.20348.2227")
+	flags.StringSliceVar(&p.osFeatures, "os-features", nil, "`FEATURES` of the operating system, separated by commas")
 }
 
 // patch returns the fields whose flags were given, to "" too.

@@ -47,7 +47,7 @@ people, and json, yaml and toml show the same facts to programs.`,
 		},
 		ValidArgsFunction: completeLists(f),
 	}
-	cmd.Flags().StringVarP(&o.output, "output", "o", "raw", `Form of the output: "raw", "table", "json", "yaml" or "toml"`)
+	cmd.Flags().StringVarP(&o.output, "output", "o", "raw", "`FORM` of the output: raw, table, json, yaml or toml")
 	o.addFlags(cmd)
 	completeValues(cmd, "output", "raw", "table", "json", "yaml", "toml")
 	return cmd
@@ -116,6 +116,8 @@ type entryView struct {
 	Annotations  map[string]string `json:"annotations,omitempty" toml:"annotations,omitempty" yaml:"annotations,omitempty"`
 	Source       string            `json:"source,omitempty" toml:"source,omitempty" yaml:"source,omitempty"`
 	Attestation  bool              `json:"attestation,omitempty" toml:"attestation,omitempty" yaml:"attestation,omitempty"`
+
+	format string // for people
 }
 
 func viewOf(r client.InspectResult) view {
@@ -137,6 +139,7 @@ func entryViewOf(e index.Entry) entryView {
 	v := entryView{
 		Platform: e.PlatformString(), Digest: e.Digest.String(), Size: e.Size, MediaType: string(e.MediaType),
 		ArtifactType: e.ArtifactType, Annotations: e.Annotations, Source: e.Origin.Ref, Attestation: e.IsAttestation(),
+		format: formatOf(e),
 	}
 	if p := e.Platform; p != nil {
 		v.OS, v.Architecture, v.Variant, v.OSVersion, v.OSFeatures = p.OS, p.Architecture, p.Variant, p.OSVersion, p.OSFeatures
@@ -159,7 +162,7 @@ func inspectTable(r client.InspectResult) [][]string {
 	if r.Index == nil {
 		return append(rows, []string{"Entries:", "none: it is an image, not a list"})
 	}
-	rows = append(rows, []string{""}, []string{"PLATFORM", "DIGEST", "SIZE", "MEDIA TYPE", "SOURCE", "ANNOTATIONS"})
+	rows = append(rows, []string{""}, []string{"PLATFORM", "DIGEST", "SIZE", "FORMAT", "SOURCE", "ANNOTATIONS"})
 	for _, e := range v.Entries {
 		rows = append(rows, e.row())
 	}
@@ -179,6 +182,14 @@ func (e entryView) row() []string {
 		annotations = append(annotations, k+"="+e.Annotations[k])
 	}
 	return []string{
-		platform, e.Digest, fmt.Sprint(e.Size), e.MediaType, orNone(e.Source), orNone(strings.Join(annotations, " ")),
+		platform, e.Digest, fmt.Sprint(e.Size), e.format, orNone(e.Source), orNone(strings.Join(annotations, " ")),
 	}
+}
+
+// formatOf is the short name of an image's media type, as far as there is one.
+func formatOf(e index.Entry) string {
+	if f, ok := index.FormatOf(e.MediaType); ok {
+		return f.String()
+	}
+	return string(e.MediaType)
 }

@@ -27,7 +27,7 @@ func newList(f *factory, run func(context.Context, *factory, string) error) *cob
 		Args: args(cobra.NoArgs, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), f, output) },
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", `Form of the output: "table" or "json"`)
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "`FORM` of the output: table or json")
 	completeValues(cmd, "output", "table", "json")
 	return cmd
 }

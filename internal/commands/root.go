@@ -56,7 +56,7 @@ func (r *reach) addFlags(cmd *cobra.Command) {
 }
 
 func (r *reach) addJobs(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&r.jobs, "jobs", client.DefaultJobs, "Registry requests at once, at most")
+	cmd.Flags().IntVar(&r.jobs, "jobs", client.DefaultJobs, "Registry requests at once, at most `N`")
 }
 
 func (r *reach) check() error {

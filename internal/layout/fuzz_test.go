@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/buildpacks-community/pack-manifest/internal/layout"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
@@ -16,14 +14,15 @@ import (
 // Whatever a file holds, it is refused as invalid, or all that is read of it is
 // what it is called.
 func FuzzArchive(f *testing.F) {
-	images := []v1.Image{linux(f), windows(f)}
-	for _, cnb := range []testhelpers.CNB{
-		{Images: images},
-		{Images: images, Gzip: true},
-		{Images: images, IndexFirst: true, Names: testhelpers.DottedNames},
-		{Lists: []v1.ImageIndex{testhelpers.Attested(f, images...)}},
-	} {
-		f.Add(cnb.Bytes(f))
+	// Small ones, since what is found interesting is made as small as can be.
+	config := `{"os":"linux","architecture":"arm64","rootfs":{"type":"layers","diff_ids":["` + digest("x") + `"]}}`
+	image := manifest(descriptor(confType, config), descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "layer"))
+	inner := list(descriptor(imageType, image))
+	for _, index := range []string{inner, list(descriptor(listType, inner), descriptor(imageType, image))} {
+		all := members(index, inner, image, config, "layer")
+		for _, zipped := range []bool{false, true} {
+			f.Add(testhelpers.CNB{Gzip: zipped, Edit: func([]testhelpers.Member) []testhelpers.Member { return all }}.Bytes(f))
+		}
 	}
 	f.Add([]byte{0x1f, 0x8b})
 	path := filepath.Join(f.TempDir(), "fuzz.cnb")

@@ -16,7 +16,11 @@ import (
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
 
-const delay = 40 * time.Millisecond
+const delay = 50 * time.Millisecond
+
+// attempts is how often a critical path is measured: a busy machine makes it
+// longer, never shorter.
+const attempts = 5
 
 // work is one publishing whose requests are counted. The registry speaks plain
 // HTTP with tokens, so p is 2 (a TLS hello for nothing, and the ping).
@@ -28,9 +32,9 @@ type work struct {
 	requests, path int
 }
 
-// TestBudgets holds the budgets that the design gives for publishing.
+// TestBudgets holds the budgets that the design gives for publishing. It is not
+// parallel, since it measures time.
 func TestBudgets(t *testing.T) {
-	t.Parallel()
 	const p, a = 2, 1
 	for _, w := range []work{
 		{name: "n=2", n: 2, requests: 2*2 + 2 + p + a, path: 4 + p + a},
@@ -40,13 +44,14 @@ func TestBudgets(t *testing.T) {
 		{name: "8 repositories", n: 8, ownRepository: true, requests: 3*8 + 17 + 2 + p + 9, path: 6 + p + a},
 	} {
 		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			reg := testhelpers.NewRegistry(t, testhelpers.WithDelay(delay), testhelpers.WithBearer("u", "canary"))
-			c, refs, to := w.prepare(t, reg)
-			pub := publication(t, resolve(t, c, refs...), to...)
-			mustPublish(t, c, pub)
-			has(t, reg, "a/list", "latest", pub.Index)
-			w.check(t, reg)
+			w.measure(t, func() *testhelpers.Registry {
+				reg := testhelpers.NewRegistry(t, testhelpers.WithDelay(delay), testhelpers.WithBearer("u", "canary"))
+				c, refs, to := w.prepare(t, reg)
+				pub := publication(t, resolve(t, c, refs...), to...)
+				mustPublish(t, c, pub)
+				has(t, reg, "a/list", "latest", pub.Index)
+				return reg
+			})
 		})
 	}
 }
@@ -73,16 +78,24 @@ func (w work) prepare(t *testing.T, reg *testhelpers.Registry) (c *registry.Clie
 	return c, refs, to
 }
 
-func (w work) check(t *testing.T, reg *testhelpers.Registry) {
+// measure does the work until its critical path is as it should be.
+func (w work) measure(t *testing.T, do func() *testhelpers.Registry) {
 	t.Helper()
-	if got := len(reg.Requests()); got != w.requests {
-		t.Errorf("%d requests, want %d: %s", got, w.requests, tally(reg))
+	var paths []int
+	for range attempts {
+		reg := do()
+		if got := len(reg.Requests()); got != w.requests {
+			t.Fatalf("%d requests, want %d: %s", got, w.requests, tally(reg))
+		}
+		if got := reg.MaxInFlight(); got > 24 {
+			t.Fatalf("%d requests in flight, want 24 at most", got)
+		}
+		if paths = append(paths, reg.CriticalPath()); paths[len(paths)-1] <= w.path {
+			break
+		}
 	}
-	if got := reg.CriticalPath(); got != w.path {
-		t.Errorf("a critical path of %d, want %d: %s", got, w.path, tally(reg))
-	}
-	if got := reg.MaxInFlight(); got > 24 {
-		t.Errorf("%d requests in flight, want 24 at most", got)
+	if got := slices.Min(paths); got != w.path {
+		t.Errorf("critical paths of %v, want %d", paths, w.path)
 	}
 }
 
@@ -100,27 +113,28 @@ func tally(reg *testhelpers.Registry) string {
 
 // TestPublishAgain: nothing is written where nothing changed.
 func TestPublishAgain(t *testing.T) {
-	t.Parallel()
 	reg := testhelpers.NewRegistry(t, testhelpers.WithDelay(delay), testhelpers.WithBearer("u", "canary"))
 	w := work{n: 12, ownRepository: true, tags: 2}
 	c, refs, to := w.prepare(t, reg)
 	pub := publication(t, resolve(t, c, refs...), to...)
 	mustPublish(t, c, pub)
 
-	reg.Reset()
-	again := newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, "u", "canary")))
 	pub.Fresh = false
-	steps := mustPublish(t, again, pub)
-	want := map[string]int{"child skipped": 12, "list skipped": 1, "verify skipped": 1, "tag skipped": 2}
-	if got := kinds(steps); !maps.Equal(got, want) {
-		t.Errorf("steps %v, want %v", got, want)
-	}
-	if reg.Writes() != 0 {
-		t.Errorf("%d writes, want none", reg.Writes())
-	}
 	// One HEAD for each child and one GET for each tag: one less than the budget
 	// of n+2, since the first tag's bytes are compared as they are found.
-	work{requests: 12 + 1 + 2 + 2 + 1, path: 1 + 1 + 2 + 1}.check(t, reg)
+	work{requests: 12 + 1 + 2 + 2 + 1, path: 1 + 1 + 2 + 1}.measure(t, func() *testhelpers.Registry {
+		reg.Reset()
+		again := newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, "u", "canary")))
+		steps := mustPublish(t, again, pub)
+		want := map[string]int{"child skipped": 12, "list skipped": 1, "verify skipped": 1, "tag skipped": 2}
+		if got := kinds(steps); !maps.Equal(got, want) {
+			t.Errorf("steps %v, want %v", got, want)
+		}
+		if reg.Writes() != 0 {
+			t.Errorf("%d writes, want none", reg.Writes())
+		}
+		return reg
+	})
 }
 
 // TestJobs: never more requests in flight than asked for, and not one by one.

@@ -58,16 +58,24 @@ func (s shelf) load() (state, error) {
 
 // readHead returns the bytes of index.json, errNoList where there is none.
 func (s shelf) readHead() ([]byte, error) {
-	for _, dir := range []string{s.dir, path.Join(s.dir, blobsDir)} {
-		if err := checkDir(s.dk, dir); err != nil {
-			return nil, s.damage(err)
-		}
+	if err := s.checkDirs(); err != nil {
+		return nil, err
 	}
 	raw, err := readAll(s.dk, path.Join(s.dir, headFile), index.MaxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoList
 	}
 	return raw, s.damage(err)
+}
+
+// checkDirs refuses a list parts of which are elsewhere.
+func (s shelf) checkDirs() error {
+	for _, sub := range []string{".", blobsDir, blobsDir + "/sha256", blobsDir + "/sha512"} {
+		if err := checkDir(s.dk, path.Join(s.dir, sub)); err != nil {
+			return s.damage(err)
+		}
+	}
+	return nil
 }
 
 // damage makes a corrupt list of what is wrong with the bytes, and leaves alone

@@ -78,22 +78,39 @@ func (d *Dir) openToWrite(ctx context.Context) (disk, error) {
 // cut, the marker: where it is, they are.
 func (d *Dir) prepare(ctx context.Context, dk disk) error {
 	m, err := d.readMarker(dk)
-	if err != nil {
+	if err == nil {
+		err = d.allows("write", m.MinWriter)
+	}
+	if err == nil {
+		err = makeTop(dk)
+	}
+	if err != nil || m != (marker{}) {
 		return err
-	}
-	if m != (marker{}) {
-		return d.allows("write", m.MinWriter)
-	}
-	for _, dir := range []string{locksDir, tempDir, listsDir} {
-		if err := mkdir(dk, dir); err != nil {
-			return err
-		}
 	}
 	unlock, err := d.lock(ctx, dk, markerLock, "the store")
 	if err != nil {
 		return err
 	}
 	return errors.Join(d.mark(dk), unlock())
+}
+
+// makeTop makes the directories at the top where they are missing: in a new
+// store, or because somebody tidied up.
+func makeTop(dk disk) error {
+	made := false
+	for _, dir := range []string{locksDir, tempDir, listsDir} {
+		_, err := dk.Lstat(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			err, made = mkdir(dk, dir), true
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !made {
+		return nil
+	}
+	return dk.SyncDir(".")
 }
 
 // mark writes the marker. Of several processes that do so one after the other
@@ -103,6 +120,7 @@ func (d *Dir) mark(dk disk) error {
 	if err != nil {
 		return err
 	}
+	// Another one may have made the directories and not come to this.
 	if err := dk.SyncDir("."); err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func tryStage(dk disk) (*stage, error) {
 	}
 	lock, err := dk.OpenLock(path.Join(dir, stageLock))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, removeIf(dk, dir))
 	}
 	if err := holdStage(dk, dir, lock); err != nil {
 		return nil, errors.Join(err, lock.Close())

@@ -104,6 +104,9 @@ func (d *Dir) Blob(ctx context.Context, n index.Name, h v1.Hash) (blob index.Blo
 	if there, err := s.exists(); err != nil || !there {
 		return index.Blob{}, reading(n, err)
 	}
+	if err := s.checkDirs(); err != nil {
+		return index.Blob{}, reading(n, err)
+	}
 	info, err := dk.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return index.Blob{}, index.Faultf(index.ErrNotFound, blobThing(h), "not kept with %s", thing(n))

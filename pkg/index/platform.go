@@ -216,7 +216,8 @@ func didYouMean(s, normal string, known []string) string {
 			near = append(near, k)
 		}
 	}
-	if len(near) == 0 || best >= len(s) {
+	// Half of the letters changed is another word.
+	if len(near) == 0 || 2*best >= len(s) {
 		return ""
 	}
 	return ", did you mean " + strings.Join(near, " or ") + "?"
