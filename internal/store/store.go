@@ -219,7 +219,9 @@ func (s shelf) exists() (bool, error) {
 
 func thing(n index.Name) string { return fmt.Sprintf("list %q", n.Familiar()) }
 
-func notFound(n index.Name) error { return &index.Fault{Kind: index.ErrNotFound, Thing: thing(n)} }
+func notFound(n index.Name) error {
+	return index.Faultf(index.ErrNotFound, thing(n), "it is not in local storage")
+}
 
 // reading says what was being read, unless the error does.
 func reading(n index.Name, err error) error {
