@@ -113,6 +113,9 @@ type Manifest struct {
 	RawConfig []byte         // the config's bytes; nil where there is none to read
 	Config    *v1.ConfigFile // RawConfig decoded; nil where it is no image config
 	Layers    []Blob         // the layers that a file or the daemon holds
+	// Converted is the digest that the manifest had where it came from, if it
+	// was written anew in the other format; its zero value: it was not.
+	Converted v1.Hash
 	// Children are the manifests that a nested index refers to.
 	Children []Manifest
 }

@@ -22,6 +22,7 @@ const (
 	PlatformMismatch  RuleID = "platform-mismatch"
 	MediaTypeMixed    RuleID = "media-type-mixed"
 	AnnotationsInV2S2 RuleID = "annotations-in-v2s2"
+	NotConvertible    RuleID = "not-convertible"
 )
 
 // Severity is what a finding does. The zero value is a note.
