@@ -140,8 +140,13 @@ func (u updater) locked(ctx context.Context, staged *stage) error {
 		return editError{err}
 	}
 	c, err := u.plan(before, after, staged)
-	if err != nil || c.nothing() {
+	if err != nil {
 		return err
+	}
+	if c.nothing() {
+		// The writer before may have been killed when others saw the list
+		// already and a power cut could still undo it.
+		return c.dk.SyncDir(c.dir)
 	}
 	if err := context.Cause(ctx); err != nil {
 		return err
