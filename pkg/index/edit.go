@@ -179,6 +179,8 @@ type PlatformPatch struct {
 // Patch returns p with the fields set and the whole normalised. An architecture
 // whose name carries the variant ("arm64v8") sets both.
 func (pp PlatformPatch) Patch(p v1.Platform) v1.Platform {
+	// What the old architecture's name says of the variant goes before it.
+	p = NormalizePlatform(p)
 	set := func(field, value *string) {
 		if value != nil {
 			*field = *value
