@@ -149,6 +149,8 @@ func (w *writer) index(ix Index) {
 // encode returns the bytes of an index as the package comment documents them.
 func encode(ix Index) ([]byte, error) {
 	w := newWriter()
+	// An edit changes the length by little.
+	w.buf.Grow(len(ix.raw) + 1<<10)
 	w.index(ix)
 	if w.err != nil {
 		return nil, invalidf("%w", jsonFault(w.err))

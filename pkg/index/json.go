@@ -2,7 +2,6 @@ package index
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,63 +17,113 @@ const MaxManifest = 4 << 20
 // member is one name and value of a JSON object, as it was read.
 type member struct {
 	name  string
-	value jsontext.Value
+	value jsontext.Value // part of the document, so never written to
+}
+
+// readInto decodes the value of a member and names it if it fails. See
+// reader.into for the targets.
+func (m member) readInto(target any) error {
+	if err := newReader(m.value).into(target); err != nil {
+		return fmt.Errorf("%s: %w", m.name, err)
+	}
+	return nil
 }
 
 // readDocument reads raw, which came from elsewhere, as one JSON object of at
-// most MaxManifest bytes.
+// most MaxManifest bytes and nothing else. Names must be unique at every depth
+// (encoding/json would let the last one win, which is how one document means
+// different things to different readers, CVE-2021-41190), and text must be
+// UTF-8. The members are parts of raw.
 func readDocument(raw []byte) ([]member, error) {
 	if len(raw) > MaxManifest {
 		return nil, fmt.Errorf("it has %d bytes, more than %d", len(raw), MaxManifest)
 	}
-	return readObject(raw)
-}
-
-// readObject reads raw as one JSON object and nothing else. Names must be
-// unique at every depth (encoding/json would let the last one win, which is how
-// one document means different things to different readers, CVE-2021-41190),
-// and text must be UTF-8.
-func readObject(raw []byte) ([]member, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	if kind := dec.PeekKind(); kind != '{' {
-		return nil, fmt.Errorf("want a JSON object%s", syntaxCause(dec))
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, jsonFault(err)
-	}
+	r := newReader(raw, jsontext.AllowDuplicateNames(false))
 	var members []member
-	for dec.PeekKind() != '}' {
-		m, err := readMember(dec)
-		if err != nil {
-			return nil, jsonFault(err)
-		}
-		members = append(members, m)
+	err := r.object(func(name string) error {
+		var err error
+		members, err = r.another(members, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, jsonFault(err)
-	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is more after the JSON object")
 	}
 	return members, nil
 }
 
-func readMember(dec *jsontext.Decoder) (member, error) {
-	token, err := dec.ReadToken()
-	if err != nil {
-		return member{}, err
+// reader reads a JSON text from its beginning. All but readDocument give it
+// parts of a document that was read once, so that syntax is no concern.
+type reader struct {
+	text []byte
+	dec  *jsontext.Decoder
+}
+
+// newReader returns a reader of text, which must not change. Names may occur
+// twice, unless an option says otherwise: the whole document was checked.
+func newReader(text []byte, options ...jsontext.Options) *reader {
+	options = append([]jsontext.Options{jsontext.AllowDuplicateNames(true)}, options...)
+	return &reader{text, jsontext.NewDecoder(bytes.NewBuffer(text), options...)}
+}
+
+// object reads an object. member is called after each name and must read the
+// value.
+func (r *reader) object(member func(name string) error) error {
+	if r.dec.PeekKind() != '{' {
+		return fmt.Errorf("want a JSON object%s", r.syntaxCause())
 	}
-	name := token.String()
-	value, err := dec.ReadValue()
-	if err != nil {
-		return member{}, err
+	if _, err := r.dec.ReadToken(); err != nil {
+		return jsonFault(err)
 	}
-	return member{name, value.Clone()}, nil
+	for r.dec.PeekKind() != '}' {
+		name, err := r.dec.ReadToken()
+		if err != nil {
+			return jsonFault(err)
+		}
+		if err := member(name.String()); err != nil {
+			return err
+		}
+	}
+	_, err := r.dec.ReadToken()
+	return jsonFault(err)
+}
+
+// array reads an array; that it is one was looked up. element is called before
+// each and must read it.
+func (r *reader) array(element func(i int) error) error {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return jsonFault(err)
+	}
+	for i := 0; r.dec.PeekKind() != ']'; i++ {
+		if err := element(i); err != nil {
+			return err
+		}
+	}
+	_, err := r.dec.ReadToken()
+	return jsonFault(err)
+}
+
+// value reads the next value as a part of the text.
+func (r *reader) value() (jsontext.Value, error) {
+	v, err := r.dec.ReadValue()
+	if err != nil {
+		return nil, jsonFault(err)
+	}
+	end := int(r.dec.InputOffset())
+	return r.text[end-len(v) : end : end], nil
+}
+
+// another reads the next value as one more member.
+func (r *reader) another(members []member, name string) ([]member, error) {
+	v, err := r.value()
+	return append(members, member{name, v}), err
 }
 
 // syntaxCause adds what the decoder stumbled over, if it did.
-func syntaxCause(dec *jsontext.Decoder) string {
-	if _, err := dec.ReadToken(); err != nil && !errors.Is(err, io.EOF) {
+func (r *reader) syntaxCause() string {
+	if _, err := r.dec.ReadToken(); err != nil && !errors.Is(err, io.EOF) {
 		return ": " + jsonFault(err).Error()
 	}
 	return ""
@@ -82,75 +131,22 @@ func syntaxCause(dec *jsontext.Decoder) string {
 
 // jsonFault takes the decoder's package name off its errors.
 func jsonFault(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return errors.New("the JSON ends too early")
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "jsontext: "))
 }
 
-// checkCase refuses names that differ from a known one in case only:
-// encoding/json takes them for the known one and other readers do not.
-func checkCase(members []member, known ...string) error {
-	for _, m := range members {
-		for _, k := range known {
-			if m.name != k && strings.EqualFold(m.name, k) {
-				return fmt.Errorf("member %q is spelled %q", k, m.name)
-			}
+// checkCase refuses a name that differs from a known one in case only:
+// encoding/json takes it for the known one and other readers do not.
+func checkCase(name string, known ...string) error {
+	for _, k := range known {
+		if name != k && strings.EqualFold(name, k) {
+			return fmt.Errorf("member %q is spelled %q", k, name)
 		}
 	}
 	return nil
-}
-
-// readInto decodes the value of a member into target and names it if it fails.
-// A null counts as absent; inside of an array or object it is refused, since
-// encoding/json would make an empty text of it.
-func (m member) readInto(target any) error {
-	err := json.Unmarshal(m.value, target)
-	var mistyped *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &mistyped):
-		return fmt.Errorf("%s: unexpected %s", m.name, mistyped.Value)
-	case err != nil:
-		return fmt.Errorf("%s: %w", m.name, err)
-	case m.value.Kind() != 'n' && m.hasNull():
-		return fmt.Errorf("%s: unexpected null", m.name)
-	}
-	return nil
-}
-
-// hasNull reports whether a null is anywhere in the value.
-func (m member) hasNull() bool {
-	if !bytes.Contains(m.value, []byte("null")) {
-		return false
-	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(m.value))
-	for {
-		token, err := dec.ReadToken()
-		if err != nil {
-			return false
-		}
-		if token.Kind() == 'n' {
-			return true
-		}
-	}
-}
-
-// elements returns the values of a member that must be a JSON array.
-func (m member) elements() ([]jsontext.Value, error) {
-	if m.value.Kind() != '[' {
-		return nil, fmt.Errorf("%s: want an array", m.name)
-	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(m.value))
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, jsonFault(err)
-	}
-	var values []jsontext.Value
-	for dec.PeekKind() != ']' {
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, jsonFault(err)
-		}
-		values = append(values, value.Clone())
-	}
-	return values, nil
 }

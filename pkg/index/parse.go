@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
@@ -22,6 +21,8 @@ import (
 // (https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md).
 // Errors are of the kind ErrInvalid.
 func Parse(raw []byte) (Index, error) {
+	// The members are parts of the bytes, so these must not be the caller's.
+	raw = slices.Clone(raw)
 	members, err := readDocument(raw)
 	if err != nil {
 		return Index{}, invalidf("%w", err)
@@ -38,7 +39,7 @@ func Parse(raw []byte) (Index, error) {
 		return Index{}, invalidf("%w", err)
 	}
 	ix.format, _ = FormatOf(mediaType)
-	ix.raw = slices.Clone(raw)
+	ix.raw = raw
 	return ix, nil
 }
 
@@ -75,7 +76,7 @@ func readSubject(m member, target **Entry) error {
 	if m.value.Kind() == 'n' {
 		return nil
 	}
-	subject, err := parseEntry(m.value)
+	subject, err := readEntry(newReader(m.value))
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
 	}
@@ -83,37 +84,36 @@ func readSubject(m member, target **Entry) error {
 	return nil
 }
 
+// parseEntries reads an array of descriptors; it is never nil.
 func parseEntries(m member) ([]Entry, error) {
-	values, err := m.elements()
-	if err != nil {
-		return nil, err
+	entries := []Entry{}
+	if m.value.Kind() != '[' {
+		return nil, fmt.Errorf("%s: want an array", m.name)
 	}
-	entries := make([]Entry, 0, len(values))
-	for i, value := range values {
-		e, err := parseEntry(value)
+	r := newReader(m.value)
+	err := r.array(func(i int) error {
+		e, err := readEntry(r)
 		if err != nil {
-			return nil, fmt.Errorf("%s[%d]: %w", m.name, i, err)
+			return fmt.Errorf("%s[%d]: %w", m.name, i, err)
 		}
 		entries = append(entries, e)
-	}
-	return entries, nil
+		return nil
+	})
+	return entries, err
 }
 
-func parseEntry(value jsontext.Value) (Entry, error) {
-	members, err := readObject(value)
-	if err != nil {
-		return Entry{}, err
-	}
-	err = checkCase(members, "mediaType", "size", "digest", "data", "urls", "annotations", "platform", "artifactType")
-	if err != nil {
-		return Entry{}, err
-	}
+func readEntry(r *reader) (Entry, error) {
 	var e Entry
 	e.Size = -1
-	for _, m := range members {
-		if err := readEntryMember(&e, m); err != nil {
-			return Entry{}, err
+	err := r.object(func(name string) error {
+		err := checkCase(name, "mediaType", "size", "digest", "data", "urls", "annotations", "platform", "artifactType")
+		if err != nil {
+			return err
 		}
+		return readEntryMember(r, &e, name)
+	})
+	if err != nil {
+		return Entry{}, err
 	}
 	return e, checkDescriptor(e.Descriptor)
 }
@@ -135,52 +135,65 @@ func checkDescriptor(d v1.Descriptor) error {
 	return nil
 }
 
-func readEntryMember(e *Entry, m member) error {
-	switch m.name {
-	case "mediaType":
-		return m.readInto(&e.MediaType)
-	case "size":
-		return m.readInto(&e.Size)
-	case "digest":
-		return m.readInto(&e.Digest)
-	case "data":
-		return m.readInto(&e.Data)
-	case "urls":
-		return m.readInto(&e.URLs)
-	case "annotations":
-		return m.readInto(&e.Annotations)
-	case "artifactType":
-		return m.readInto(&e.ArtifactType)
-	case "platform":
-		return readPlatform(e, m)
+func readEntryMember(r *reader, e *Entry, name string) error {
+	var err error
+	switch target := entryField(e, name); {
+	case target != nil:
+		err = r.into(target)
+	case name == "platform":
+		err = readPlatform(r, e)
+	default:
+		e.extra, err = r.another(e.extra, name)
 	}
-	e.extra = append(e.extra, m)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
 	return nil
 }
 
-func readPlatform(e *Entry, m member) error {
-	if m.value.Kind() == 'n' {
-		return nil
-	}
-	members, err := readObject(m.value)
-	if err != nil {
-		return fmt.Errorf("platform: %w", err)
-	}
-	if err := checkCase(members, "architecture", "os", "os.version", "os.features", "variant", "features"); err != nil {
-		return fmt.Errorf("platform: %w", err)
-	}
-	e.Platform = &v1.Platform{}
-	for _, p := range members {
-		target := platformField(e.Platform, p.name)
-		if target == nil {
-			e.platformExtra = append(e.platformExtra, p)
-			continue
-		}
-		if err := p.readInto(target); err != nil {
-			return fmt.Errorf("platform: %w", err)
-		}
+// entryField returns a pointer to the field of e that a member goes to, nil
+// where there is no single one.
+func entryField(e *Entry, name string) any {
+	switch name {
+	case "mediaType":
+		return &e.MediaType
+	case "size":
+		return &e.Size
+	case "digest":
+		return &e.Digest
+	case "data":
+		return &e.Data
+	case "urls":
+		return &e.URLs
+	case "annotations":
+		return &e.Annotations
+	case "artifactType":
+		return &e.ArtifactType
 	}
 	return nil
+}
+
+func readPlatform(r *reader, e *Entry) error {
+	if r.dec.PeekKind() == 'n' {
+		return r.dec.SkipValue()
+	}
+	var p v1.Platform
+	e.Platform = &p
+	return r.object(func(name string) error {
+		if err := checkCase(name, "architecture", "os", "os.version", "os.features", "variant", "features"); err != nil {
+			return err
+		}
+		var err error
+		if target := platformField(&p, name); target != nil {
+			err = r.into(target)
+		} else {
+			e.platformExtra, err = r.another(e.platformExtra, name)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	})
 }
 
 // platformField returns a pointer to the field of p that a member goes to, nil
@@ -236,7 +249,7 @@ func readImageMember(image *v1.Manifest, m member) error {
 	case "schemaVersion":
 		return m.readInto(&image.SchemaVersion)
 	case "config":
-		config, err := parseEntry(m.value)
+		config, err := readEntry(newReader(m.value))
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -283,8 +296,10 @@ func mediaTypeOf(members []member, declared types.MediaType) (types.MediaType, e
 		"schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations",
 		"config", "layers", "fsLayers", "blobs",
 	}
-	if err := checkCase(members, known...); err != nil {
-		return "", err
+	for _, m := range members {
+		if err := checkCase(m.name, known...); err != nil {
+			return "", err
+		}
 	}
 	version, said, has, err := discriminators(members)
 	if err != nil {
@@ -312,7 +327,7 @@ func mediaTypeOf(members []member, declared types.MediaType) (types.MediaType, e
 }
 
 // discriminators reads the members that tell kinds of document apart.
-func discriminators(members []member) (version int, said types.MediaType, has map[string]bool, err error) {
+func discriminators(members []member) (version int64, said types.MediaType, has map[string]bool, err error) {
 	has = map[string]bool{}
 	for _, m := range members {
 		has[m.name] = true

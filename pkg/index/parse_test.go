@@ -89,7 +89,7 @@ func TestParseRefuses(t *testing.T) {
 		"size exponent":             {withLine(`{"mediaType":"x","size":1e3,` + digestA + `}`), "size: unexpected number"},
 		"size text":                 {withLine(`{"mediaType":"x","size":"7",` + digestA + `}`), "size: unexpected string"},
 		"digest missing":            {withLine(`{"mediaType":"x","size":7}`), "digest is missing"},
-		"digest null":               {withLine(`{"mediaType":"x","size":7,"digest":null}`), "digest:"},
+		"digest null":               {withLine(`{"mediaType":"x","size":7,"digest":null}`), "digest is missing"},
 		"digest empty":              {withLine(`{"mediaType":"x","size":7,"digest":""}`), "digest:"},
 		"digest without algorithm":  {withLine(`{"mediaType":"x","size":7,"digest":"` + hexA + `"}`), "digest:"},
 		"digest unknown algorithm":  {withLine(`{"mediaType":"x","size":7,"digest":"md5:` + hexA[:32] + `"}`), "digest:"},
