@@ -48,7 +48,7 @@ func (d *Dir) isThere(n index.Name) (there bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, dk.Close()) }()
-	if there, err := newShelf(dk, n).exists(); there || err != nil {
+	if there, err := d.shelf(dk, n).exists(); there || err != nil {
 		return there, err
 	}
 	_, there, err = d.findUpstream(dk, n)
@@ -67,7 +67,7 @@ func (d *Dir) delete(ctx context.Context, dk disk, n index.Name) error {
 // deleteLocked removes the list that is seen last: until then nothing that it
 // hides comes to light.
 func (d *Dir) deleteLocked(dk disk, n index.Name) error {
-	ours, err := newShelf(dk, n).exists()
+	ours, err := d.shelf(dk, n).exists()
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (d *Dir) deleteLocked(dk disk, n index.Name) error {
 		return err
 	}
 	if ours {
-		return newShelf(dk, n).remove()
+		return d.shelf(dk, n).remove()
 	}
 	if !hidden {
 		return notFound(n) // somebody else was faster

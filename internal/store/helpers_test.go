@@ -192,6 +192,8 @@ func wantText(tb testing.TB, err error, texts ...string) {
 	}
 }
 
+func isNotFound(err error) bool { return errors.Is(err, index.ErrNotFound) }
+
 func readBlob(b index.Blob) ([]byte, error) {
 	r, err := b.Open()
 	if err != nil {

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -13,12 +15,16 @@ import (
 
 // shelf is the directory of one list.
 type shelf struct {
-	dk   disk
-	name index.Name
-	dir  string
+	dk    disk
+	name  index.Name
+	dir   string // in dk
+	where string // for people
 }
 
-func newShelf(dk disk, n index.Name) shelf { return shelf{dk, n, path.Join(listsDir, keyOf(n))} }
+func (d *Dir) shelf(dk disk, n index.Name) shelf {
+	dir := path.Join(listsDir, keyOf(n))
+	return shelf{dk, n, dir, filepath.Join(d.opts.Root, dir)}
+}
 
 // state is a list as it was read.
 type state struct {
@@ -30,31 +36,41 @@ type state struct {
 // errNoList says that there is no list of ours of that name.
 var errNoList = errors.New("no list")
 
-// loadTries bounds how often a reader begins again. Each time a writer has
-// committed and swept between two reads of it, which takes some milliseconds.
-const loadTries = 64
+const (
+	// loadTries bounds how often a reader begins again. Each time a writer has
+	// committed and swept between two reads of it, which takes some milliseconds.
+	loadTries = 64
+	// sureTries is how often the same head must fail to be called damaged. Once
+	// is not enough: it may be the same again after it was another.
+	sureTries = 5
+)
 
 // load reads the list without a lock: the head first, then what it names, which
-// a writer may have swept meanwhile. Then the head is another one.
-func (s shelf) load() (state, error) {
-	var before []byte
-	var fault error
-	for range loadTries {
+// a writer may have swept meanwhile. Then it begins again.
+func (s shelf) load() (st state, err error) {
+	var last []byte
+	for same, tries := 1, 1; ; tries++ {
 		raw, err := s.readHead()
 		if err != nil {
 			return state{}, err
 		}
-		if before != nil && string(raw) == string(before) {
-			return state{}, fault
+		if same++; !bytes.Equal(raw, last) {
+			same = 1
 		}
+		sure := same >= sureTries || tries >= loadTries
 		st, err := s.loadFrom(raw)
-		if err == nil || !errors.Is(err, index.ErrCorrupt) {
+		if errors.Is(err, errNoSide) && sure {
+			return st, nil // the list works without
+		}
+		if err == nil || sure || !errors.Is(err, errNoSide) && !errors.Is(err, index.ErrCorrupt) {
 			return st, err
 		}
-		before, fault = raw, err
+		last = raw
 	}
-	return state{}, fault
 }
+
+// errNoSide says that the side blob could not be used.
+var errNoSide = errors.New("no side blob")
 
 // readHead returns the bytes of index.json, errNoList where there is none.
 func (s shelf) readHead() ([]byte, error) {
@@ -90,9 +106,11 @@ func (s shelf) damage(err error) error {
 }
 
 func (s shelf) corrupt(format string, args ...any) error {
-	return index.Faultf(index.ErrCorrupt, thing(s.name), "damaged on disk: "+format, args...)
+	return index.Faultf(index.ErrCorrupt, thing(s.name), "damaged in %s: "+format, append([]any{s.where}, args...)...)
 }
 
+// loadFrom returns the list without its origins, and errNoSide, where there is
+// no side blob that could be used.
 func (s shelf) loadFrom(raw []byte) (state, error) {
 	h, err := parseHead(raw, s.name)
 	if err != nil {
@@ -106,8 +124,8 @@ func (s shelf) loadFrom(raw []byte) (state, error) {
 	if h.side.Hex == "" {
 		return st, nil
 	}
-	about, ok, err := s.loadSide(h, ix)
-	if err != nil || !ok {
+	about, err := s.loadSide(h, ix)
+	if err != nil {
 		return st, err
 	}
 	st.known = about.known(ix)
@@ -133,26 +151,19 @@ func (s shelf) loadList(d v1.Descriptor) (index.Index, error) {
 	return ix, nil
 }
 
-// loadSide returns ok false where there is no side blob that could be used. It
-// is an error of the list only if a writer may have swept it under us: load
-// finds that out.
-func (s shelf) loadSide(h head, ix index.Index) (about side, ok bool, err error) {
+func (s shelf) loadSide(h head, ix index.Index) (side, error) {
 	raw, err := s.readBlob(h.side, maxSide)
 	if errors.Is(err, index.ErrCorrupt) {
-		again, headErr := s.readHead()
-		if headErr != nil {
-			return side{}, false, headErr
-		}
-		if string(again) != string(h.raw) {
-			return side{}, false, err
-		}
-		return side{}, false, nil
+		return side{}, errNoSide
 	}
 	if err != nil {
-		return side{}, false, err
+		return side{}, err
 	}
-	about, err = parseSide(raw, h.list.Digest, ix)
-	return about, err == nil, nil
+	about, err := parseSide(raw, h.list.Digest, ix)
+	if err != nil {
+		return side{}, errNoSide
+	}
+	return about, nil
 }
 
 // readBlob reads a small blob and checks it. A blob that is missing or differs

@@ -127,6 +127,11 @@ func (d osDisk) OpenLock(name string) (lockFile, error) {
 	if err := mustBeRegular(f, name); err != nil {
 		return nil, d.inFull(err)
 	}
+	if info == nil { // we may have made it
+		if err := f.Chmod(fileMode); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
 	return osLock{f}, nil
 }
 

@@ -48,7 +48,10 @@ func (d *Dir) openToRead() (disk, error) {
 	}
 	m, err := d.readMarker(dk)
 	if err == nil {
-		err = errors.Join(d.allows("read", m.MinReader), checkTop(dk))
+		err = d.allows("read", m.MinReader)
+	}
+	if err == nil {
+		err = d.checkTop(dk)
 	}
 	if err != nil {
 		return nil, errors.Join(err, dk.Close())
@@ -161,10 +164,10 @@ func (d *Dir) allows(verb string, least int) error {
 }
 
 // checkTop refuses links and files where our directories belong.
-func checkTop(dk disk) error {
+func (d *Dir) checkTop(dk disk) error {
 	for _, dir := range []string{locksDir, tempDir, listsDir} {
 		if err := checkDir(dk, dir); err != nil {
-			return err
+			return fmt.Errorf("in %s: %w", d.opts.Root, err)
 		}
 	}
 	return nil

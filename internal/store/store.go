@@ -72,7 +72,7 @@ func (d *Dir) Get(ctx context.Context, n index.Name) (ix index.Index, err error)
 // there is no store.
 func (d *Dir) find(dk disk, n index.Name) (ix index.Index, found bool, err error) {
 	if dk != nil {
-		st, err := newShelf(dk, n).load()
+		st, err := d.shelf(dk, n).load()
 		if !errors.Is(err, errNoList) {
 			return st.list, err == nil, err
 		}
@@ -96,7 +96,7 @@ func (d *Dir) Blob(ctx context.Context, n index.Name, h v1.Hash) (blob index.Blo
 		return index.Blob{}, reading(n, err)
 	}
 	defer func() { err = errors.Join(err, dk.Close()) }()
-	s := newShelf(dk, n)
+	s := d.shelf(dk, n)
 	name, err := s.blobPath(h)
 	if err != nil {
 		return index.Blob{}, reading(n, err)
@@ -142,7 +142,7 @@ func (d *Dir) List(ctx context.Context) (names []index.Name, err error) {
 func (d *Dir) sorted(dk disk) ([]index.Name, error) {
 	var names []index.Name
 	if dk != nil {
-		ours, err := listShelves(dk)
+		ours, err := d.listShelves(dk)
 		if err != nil {
 			return nil, fmt.Errorf("read the lists: %w", err)
 		}
@@ -158,7 +158,7 @@ func (d *Dir) sorted(dk disk) ([]index.Name, error) {
 }
 
 // listShelves returns the names of our lists.
-func listShelves(dk disk) ([]index.Name, error) {
+func (d *Dir) listShelves(dk disk) ([]index.Name, error) {
 	keys, err := dk.List(listsDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -173,7 +173,7 @@ func listShelves(dk disk) ([]index.Name, error) {
 			continue
 		}
 		// Of a list that cannot be looked at we know that it is there.
-		if there, err := newShelf(dk, n).exists(); there || err != nil {
+		if there, err := d.shelf(dk, n).exists(); there || err != nil {
 			names = append(names, n)
 		}
 	}

@@ -36,7 +36,7 @@ func (d *Dir) Update(ctx context.Context, n index.Name, content []index.Blob, ed
 	if err != nil {
 		return about("write", n, err)
 	}
-	u := updater{dir: d, shelf: newShelf(dk, n), content: content, edit: edit}
+	u := updater{dir: d, shelf: d.shelf(dk, n), content: content, edit: edit}
 	err = errors.Join(u.update(ctx), dk.Close())
 	if refused, ok := errors.AsType[editError](err); ok {
 		return refused.error
