@@ -194,7 +194,7 @@ func fixFor(program, list string, f index.Finding) string {
 		return fmt.Sprintf("%s add %s SOURCE", program, list)
 	case index.PlatformMismatch:
 		return "give the platform that the config says, or none"
-	case index.DigestMismatch, index.NotAnImage, index.ConfigUnreadable, index.MediaTypeMixed:
+	default: // there is no one command for the others
 	}
 	return ""
 }
