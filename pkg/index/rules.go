@@ -42,11 +42,15 @@ func (s Severity) String() string { return [...]string{"note", "warning", "error
 
 // Finding is one thing that a rule found wrong.
 type Finding struct {
-	Rule     RuleID
+	Rule RuleID
+	// Severity is what [Policy.Judge] makes of it. A rule sets it only to the
+	// least that it insists on, which nothing lowers.
 	Severity Severity
-	Entry    Entry   // the entry that it is about; its zero value: the list itself
-	Others   []Entry // entries that it collides with
-	Message  string  // the cause, in one sentence
+	Limit    Limit    // the most that it may become
+	Entry    Entry    // the entry that it is about; its zero value: the list itself
+	Others   []Entry  // entries that it collides with
+	Values   []string // what a repair needs to know: platforms, names; documented by the rule
+	Message  string   // the cause, in one sentence
 }
 
 // Rejection is an error of the kind ErrInvalid: findings stopped what was to be
@@ -67,8 +71,8 @@ func (r *Rejection) Error() string {
 // Unwrap makes errors.Is find ErrInvalid.
 func (r *Rejection) Unwrap() error { return ErrInvalid }
 
-// Rule looks at a list and says what is wrong. A rule sets no severity:
-// [Judge] does.
+// Rule looks at a list and says what is wrong. How severe that is, [Policy]
+// says.
 type Rule func(Index) []Finding
 
 // Check returns what the rules find, in the order of the entries.
@@ -91,40 +95,10 @@ const (
 	Publish
 )
 
-// severity is the table of severities: rule by context.
-func severity(rule RuleID, in Context) Severity {
-	local, publish := Error, Error
-	switch rule {
-	case EmptyList:
-		local = Note
-	case PlatformMissing, PlatformMismatch:
-		local = Warning
-	case PlatformUnknown:
-		local, publish = Warning, Warning
-	case MediaTypeMixed:
-		local, publish = Note, Warning
-	default: // an error in both
-	}
-	if in == Publish {
-		return publish
-	}
-	return local
-}
-
 // Judge sets the severity of each finding for the context and returns them all,
-// and a Rejection where one of them is an error.
-func Judge(findings []Finding, in Context) ([]Finding, error) {
-	judged := make([]Finding, len(findings))
-	var stopping []Finding
-	for i, f := range findings {
-		f.Severity = max(f.Severity, severity(f.Rule, in))
-		if f.Severity == Error {
-			stopping = append(stopping, f)
-		}
-		judged[i] = f
-	}
-	return judged, reject(stopping)
-}
+// and a Rejection where one of them is an error. It is what the zero [Policy]
+// does.
+func Judge(findings []Finding, in Context) ([]Finding, error) { return Policy{}.Judge(findings, in) }
 
 // NotEmpty finds a list without an image.
 func NotEmpty(ix Index) []Finding {
@@ -247,27 +221,29 @@ func ImagesOnly(manifests []Manifest) Rule {
 	return func(ix Index) []Finding {
 		artifact := map[v1.Hash]string{}
 		for _, m := range manifests {
-			if image, err := ParseImage(m.Raw, m.MediaType); err == nil && m.Config == nil {
+			if image, err := ParseImage(m.Raw, m.MediaType); err == nil && m.Config == nil && !image.Config.MediaType.IsConfig() {
 				artifact[m.Digest] = string(image.Config.MediaType)
 			}
 		}
 		var findings []Finding
 		for _, e := range ix.entries {
-			message := notAnImage(e, artifact[e.Digest])
+			message, least := notAnImage(e, artifact[e.Digest])
 			if message != "" && !e.IsAttestation() {
-				findings = append(findings, Finding{Rule: NotAnImage, Entry: e.clone(), Message: message})
+				findings = append(findings, Finding{Rule: NotAnImage, Severity: least, Entry: e.clone(), Message: message})
 			}
 		}
 		return findings
 	}
 }
 
-func notAnImage(e Entry, artifact string) string {
+// notAnImage says what an entry is instead of an image, and how severe that is
+// whatever may be allowed.
+func notAnImage(e Entry, artifact string) (message string, least Severity) {
 	switch {
 	case !e.MediaType.IsImage() && !e.MediaType.IsIndex():
-		return fmt.Sprintf("media type %q is neither an image nor a list", e.MediaType)
+		return fmt.Sprintf("media type %q is neither an image nor a list", e.MediaType), Error
 	case artifact != "":
-		return fmt.Sprintf("it is an artifact: its config is of the type %q", artifact)
+		return fmt.Sprintf("it is an artifact: its config is of the type %q", artifact), Note
 	}
-	return ""
+	return "", Note
 }
