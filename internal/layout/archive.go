@@ -158,7 +158,7 @@ func (a *archive) content(f io.ReaderAt, m member) (r io.Reader, err error) {
 	if _, err := io.CopyN(io.Discard, all, m.offset); err != nil {
 		return nil, err
 	}
-	return &exactReader{r: all, left: m.size}, nil
+	return io.LimitReader(all, m.size), nil
 }
 
 // blob returns a member as a blob that opens the file anew each time, so that
@@ -198,23 +198,4 @@ func (a *archive) unchanged(f *os.File) error {
 type blobReader struct {
 	io.Reader
 	io.Closer
-}
-
-// exactReader reads just so many bytes; if there are fewer, that is an error.
-type exactReader struct {
-	r    io.Reader
-	left int64
-}
-
-// Read implements io.Reader.
-func (e *exactReader) Read(p []byte) (int, error) {
-	if e.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := e.r.Read(p[:min(int64(len(p)), e.left)])
-	e.left -= int64(n)
-	if errors.Is(err, io.EOF) && e.left > 0 {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
 }

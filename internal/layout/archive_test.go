@@ -241,6 +241,10 @@ func TestNamesInTheLayoutAreNotOfTheList(t *testing.T) {
 	if len(got[0].Annotations) != 1 || got[0].Annotations["other"] != "stays" {
 		t.Errorf("annotations %v", got[0].Annotations)
 	}
+	cnb = testhelpers.CNB{Images: []v1.Image{img}, Annotations: []map[string]string{{"org.opencontainers.image.ref.name": "a"}}}
+	if got := resolve(t, cnb.Write(t, file(t))); got[0].Annotations != nil {
+		t.Errorf("annotations %v, want none at all", got[0].Annotations)
+	}
 }
 
 func TestArtifactsAreLeftToTheRules(t *testing.T) {
@@ -254,12 +258,32 @@ func TestArtifactsAreLeftToTheRules(t *testing.T) {
 
 func TestForeignLayersMayBeElsewhere(t *testing.T) {
 	t.Parallel()
-	img := foreign(t)
-	cnb := testhelpers.CNB{Images: []v1.Image{img}, Edit: func(members []testhelpers.Member) []testhelpers.Member {
-		return slices.DeleteFunc(members, func(m testhelpers.Member) bool { return string(m.Body) == "foreign" })
-	}}
-	got := resolve(t, cnb.Write(t, file(t)))
-	if len(got) != 1 || len(got[0].Layers) != 0 {
+	config := `{"os":"windows","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["` + digest("x") + `"]}}`
+	const plain, foreign = "application/vnd.oci.image.layer.v1.tar+gzip", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+	for _, layer := range []string{
+		descriptor(foreign, "layer"),
+		strings.Replace(descriptor(plain, "layer"), "}", `,"urls":["https://example.com/layer"]}`, 1),
+	} {
+		image := manifest(descriptor(confType, config), layer)
+		top := list(descriptor(imageType, image))
+		if got := resolve(t, write(t, members(top, image, config)...)); len(got) != 1 || len(got[0].Layers) != 0 {
+			t.Errorf("read %+v", got)
+		}
+		if got := resolve(t, write(t, members(top, image, config, "layer")...)); len(got) != 1 || len(got[0].Layers) != 1 {
+			t.Errorf("read %+v", got)
+		}
+	}
+}
+
+func TestLayersAreNamedOnce(t *testing.T) {
+	t.Parallel()
+	config := `{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["` + digest("x") + `","` + digest("x") + `"]}}`
+	layer := descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "layer")
+	image := manifest(descriptor(confType, config), layer, layer)
+	// A copy of the content in the descriptor is not of the list.
+	top := list(strings.Replace(descriptor(imageType, image), "}", `,"data":"eA=="}`, 1))
+	got := resolve(t, write(t, members(top, image, config, "layer")...))
+	if len(got) != 1 || len(got[0].Layers) != 1 || got[0].Data != nil {
 		t.Errorf("read %+v", got)
 	}
 }

@@ -2,18 +2,11 @@ package layout_test
 
 import (
 	"archive/tar"
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/buildpacks-community/pack-manifest/internal/layout"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
@@ -26,18 +19,6 @@ const (
 	listType  = "application/vnd.oci.image.index.v1+json"
 	confType  = "application/vnd.oci.image.config.v1+json"
 )
-
-// foreign makes an image whose one layer is to be had from elsewhere.
-func foreign(t *testing.T) v1.Image {
-	t.Helper()
-	img, err := mutate.Append(empty.Image, mutate.Addendum{
-		Layer: static.NewLayer([]byte("foreign"), types.DockerForeignLayer), URLs: []string{"https://example.com/layer"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return img
-}
 
 func digest(content string) string { return index.DigestOf([]byte(content)).String() }
 
@@ -99,9 +80,13 @@ func fails(t *testing.T, path string, kind error, want ...string) {
 	if len(err.Error()) > 1000 {
 		t.Errorf("the error is %d bytes long", len(err.Error()))
 	}
-	for _, text := range append(want, path) {
-		if !strings.Contains(err.Error(), text) {
-			t.Errorf("error %q\ndoes not say %q", err, text)
+	said, ok := strings.CutPrefix(err.Error(), path+": ")
+	if !ok {
+		t.Errorf("error %q does not name %s", err, path)
+	}
+	for _, text := range want {
+		if !strings.Contains(said, text) {
+			t.Errorf("error %q\ndoes not say %q", said, text)
 		}
 	}
 }
@@ -130,12 +115,4 @@ func broken(t *testing.T, path string, rule index.RuleID, want ...string) {
 	if f := rejection.Findings[0]; f.Severity != index.Error || f.Entry.Digest.Hex == "" {
 		t.Errorf("finding %+v", f)
 	}
-}
-
-// cancelled returns a context that was given up.
-func cancelled(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	return ctx
 }

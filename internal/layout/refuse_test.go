@@ -61,11 +61,14 @@ func TestWhatIsNoLayout(t *testing.T) {
 	if got := resolve(t, write(t, good...)); len(got) != 1 {
 		t.Fatalf("the good one has %d images", len(got))
 	}
-	nested := list(descriptor(imageType, image))
-	lists := []string{nested}
-	for range 9 {
-		nested = list(descriptor(listType, nested))
-		lists = append(lists, nested)
+	huge := config + strings.Repeat(" ", index.MaxManifest+1-len(config))
+	long := manifest(descriptor(confType, huge))
+	lists := []string{list(descriptor(imageType, image))}
+	for i := range 9 {
+		lists = append(lists, list(descriptor(listType, lists[i])))
+	}
+	if got := resolve(t, write(t, members(lists[8], append(lists, config, image)...)...)); len(got) != 1 {
+		t.Errorf("8 lists deep there are %d images", len(got))
 	}
 	for name, c := range map[string]struct {
 		members []testhelpers.Member
@@ -77,11 +80,14 @@ func TestWhatIsNoLayout(t *testing.T) {
 		"another version": {append([]testhelpers.Member{member("oci-layout", `{"imageLayoutVersion":"2.0.0"}`)}, good[1:]...), `"2.0.0", want "1.0.0"`},
 		"index no JSON":   {members("{", config, image), "index.json: "},
 		"index too long":  {members(list(descriptor(imageType, image))+strings.Repeat(" ", index.MaxManifest), config, image), "more than 4194304"},
+		"config too long": {members(list(descriptor(imageType, long)), long, huge), "has 4194305 bytes, more than 4194304"},
 		"no image":        {members(list()), "refers to no image"},
 		"image for index": {members(image, config, image), "index.json: "},
 		"no manifest":     {members(list(descriptor(imageType, image)), config), "manifest " + digest(image) + " is missing"},
 		"no config":       {members(list(descriptor(imageType, image)), image), "config " + digest(config) + " of " + digest(image) + " is missing"},
-		"deep lists":      {members(nested, append(lists, config, image)...), "more than 8 deep"},
+		"deep lists":      {members(lists[9], append(lists, config, image)...), "more than 8 deep"},
+		"list's type":     {members(list(descriptor("application/vnd.docker.distribution.manifest.list.v2+json", lists[0])), lists[0], config, image), "list " + digest(lists[0])},
+		"index is folder": {append(good[:1:1], append([]testhelpers.Member{{Header: tar.Header{Name: "index.json/", Typeflag: tar.TypeDir}}}, good[2:]...)...), "index.json is missing"},
 		"list is none":    {members(list(descriptor(listType, image)), config, image), "list " + digest(image)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,7 +160,7 @@ func TestAmbiguousDocuments(t *testing.T) {
 	t.Run("unknown media type", func(t *testing.T) {
 		t.Parallel()
 		path := write(t, members(list(descriptor("text/html", image)), config, image)...)
-		broken(t, path, index.NotAnImage, "text/html")
+		broken(t, path, index.NotAnImage, "text/html", "which is no image manifest and no list")
 	})
 	t.Run("schema 1 by name", func(t *testing.T) {
 		t.Parallel()
@@ -230,6 +236,26 @@ func TestSparseMembers(t *testing.T) {
 	}
 	copy(old[148:156], fmt.Sprintf("%06o\x00 ", sum))
 	fails(t, writeBytes(t, append(old, make([]byte, 2048)...)), index.ErrInvalid, "sparse")
+
+	header := member("index.json", "x").Header
+	header.PAXRecords = map[string]string{"XNU.sparse.major": "9", "XNU.sparse.minor": "9"}
+	pax := testhelpers.CNB{Edit: func([]testhelpers.Member) []testhelpers.Member {
+		return []testhelpers.Member{{Header: header, Body: []byte("x")}}
+	}}.Bytes(t)
+	fails(t, writeBytes(t, bytes.ReplaceAll(pax, []byte("XNU."), []byte("GNU."))), index.ErrInvalid, "sparse")
+}
+
+// Some programs put a remark about the whole archive in front.
+func TestGlobalHeader(t *testing.T) {
+	t.Parallel()
+	cnb := testhelpers.CNB{Images: []v1.Image{linux(t)}, Edit: func(m []testhelpers.Member) []testhelpers.Member {
+		return append([]testhelpers.Member{{Header: tar.Header{
+			Typeflag: tar.TypeXGlobalHeader, Name: "pax_global_header", PAXRecords: map[string]string{"comment": "x"},
+		}}}, m...)
+	}}
+	if got := resolve(t, cnb.Write(t, file(t))); len(got) != 1 {
+		t.Errorf("read %d images", len(got))
+	}
 }
 
 func TestMembersOfOneName(t *testing.T) {
@@ -290,7 +316,7 @@ func TestCutArchives(t *testing.T) {
 		}
 	}
 	whole := testhelpers.CNB{Images: []v1.Image{linux(t)}}.Bytes(t)
-	fails(t, writeBytes(t, whole[:3000]), index.ErrInvalid, "it is cut", "at byte 3000 of the file", "/blobs/sha256/")
+	fails(t, writeBytes(t, whole[:1600]), index.ErrInvalid, "it is cut: it ends in the member \"/blobs/sha256/", "at byte 1600 of the file")
 	fails(t, writeBytes(t, whole[:700]), index.ErrInvalid, "it is cut", "at byte 700 of the file", "/blobs")
 }
 
@@ -344,11 +370,23 @@ func TestFileThatChanges(t *testing.T) {
 	t.Parallel()
 	path := testhelpers.WriteCNB(t, file(t), linux(t))
 	layer := resolve(t, path)[0].Layers[0]
-	if err := os.Chtimes(path, time.Time{}, time.Unix(1, 0)); err != nil {
+	before, err := os.Stat(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := layer.Open(); !errors.Is(err, index.ErrConflict) || !strings.Contains(err.Error(), path) {
-		t.Errorf("error %v", err)
+	for _, c := range []struct {
+		size int64
+		at   time.Time
+	}{{before.Size(), time.Unix(1, 0)}, {before.Size() - 1, before.ModTime()}} {
+		if err := os.Truncate(path, c.size); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Time{}, c.at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := layer.Open(); !errors.Is(err, index.ErrConflict) || !strings.Contains(err.Error(), path) {
+			t.Errorf("error %v", err)
+		}
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -358,13 +396,61 @@ func TestFileThatChanges(t *testing.T) {
 	}
 }
 
+func TestLayersAreClosed(t *testing.T) {
+	t.Parallel()
+	for _, zipped := range []bool{false, true} {
+		layer := resolve(t, testhelpers.CNB{Images: []v1.Image{linux(t)}, Gzip: zipped}.Write(t, file(t)))[0].Layers[1]
+		r, err := layer.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := r.Close(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("the file stays open: %v", err)
+		}
+	}
+}
+
+// fuse is a context that ends when it has been asked so many times.
+type fuse struct {
+	context.Context
+	left, asked int
+}
+
+func (f *fuse) Err() error {
+	f.asked++
+	if f.asked > f.left {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Whenever somebody gives up, it is before the next member and the next image.
 func TestGivingUp(t *testing.T) {
 	t.Parallel()
 	for _, zipped := range []bool{false, true} {
-		path := testhelpers.CNB{Images: []v1.Image{linux(t)}, Gzip: zipped}.Write(t, file(t))
-		_, err := layout.Archives{}.Resolve(cancelled(t), path)
-		if !errors.Is(err, context.Canceled) || errors.Is(err, index.ErrInvalid) {
-			t.Errorf("error %v", err)
+		cnb := testhelpers.CNB{Images: []v1.Image{linux(t), windows(t)}, Gzip: zipped}
+		path := cnb.Write(t, file(t))
+		var ctx *fuse
+		for n := 0; ; n++ {
+			ctx = &fuse{Context: t.Context(), left: n}
+			_, err := layout.Archives{}.Resolve(ctx, path)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, context.Canceled) || errors.Is(err, index.ErrInvalid) || !strings.Contains(err.Error(), path) {
+				t.Fatalf("given up after %d: %v", n, err)
+			}
+		}
+		members := strings.Count(string(testhelpers.CNB{Images: cnb.Images}.Bytes(t)), "ustar\x00")
+		atLeast := members + len(cnb.Images)
+		if zipped {
+			atLeast += members // each is read, too
+		}
+		if members < 10 || ctx.asked < atLeast {
+			t.Errorf("asked %d times for %d members", ctx.asked, members)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func resolve(ctx context.Context, c content, origin index.Origin) ([]index.Manif
 		return nil, fmt.Errorf("%s: %w", indexFile, err)
 	}
 	r := &resolver{content: c, origin: origin}
-	if err := r.list(ctx, list, nil); err != nil {
+	if err := r.list(ctx, list, 0); err != nil {
 		return nil, err
 	}
 	if len(r.found) == 0 {
@@ -97,10 +97,10 @@ func notALayout(c content, err error) error {
 	return err
 }
 
-// list adds the images of a list in order. above are the digests of the lists
-// that led to it.
-func (r *resolver) list(ctx context.Context, list index.Index, above []v1.Hash) error {
-	if len(above) > maxDepth {
+// list adds the images of a list in order. depth is how many lists led to it; no
+// list can lead to itself, since it would have to contain its own digest.
+func (r *resolver) list(ctx context.Context, list index.Index, depth int) error {
+	if depth > maxDepth {
 		return fmt.Errorf("lists refer to lists more than %d deep", maxDepth)
 	}
 	for _, e := range list.Entries() {
@@ -110,23 +110,20 @@ func (r *resolver) list(ctx context.Context, list index.Index, above []v1.Hash) 
 		if r.seen++; r.seen > maxDescriptors {
 			return fmt.Errorf("it refers to more than %d images and lists", maxDescriptors)
 		}
-		if err := r.entry(ctx, e, above); err != nil {
+		if err := r.entry(ctx, e, depth); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *resolver) entry(ctx context.Context, e index.Entry, above []v1.Hash) error {
+func (r *resolver) entry(ctx context.Context, e index.Entry, depth int) error {
 	if !e.MediaType.IsIndex() {
 		m, err := r.image(e)
 		if err == nil {
 			r.add(m)
 		}
 		return err
-	}
-	if slices.Contains(above, e.Digest) {
-		return fmt.Errorf("list %s refers to itself", e.Digest)
 	}
 	raw, err := r.manifest(e)
 	if err != nil {
@@ -136,7 +133,7 @@ func (r *resolver) entry(ctx context.Context, e index.Entry, above []v1.Hash) er
 	if err != nil {
 		return fmt.Errorf("list %s: %w", e.Digest, err)
 	}
-	return r.list(ctx, nested, append(slices.Clone(above), e.Digest))
+	return r.list(ctx, nested, depth+1)
 }
 
 func parseList(raw []byte, declared types.MediaType) (index.Index, error) {
