@@ -139,8 +139,8 @@ func (a *archive) read(name string) (_ []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	raw, err := io.ReadAll(r)
-	if err != nil {
+	raw := make([]byte, m.size) // which scan saw to be there
+	if _, err := io.ReadFull(r, raw); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, bare(err))
 	}
 	return raw, nil

@@ -18,8 +18,8 @@ func FuzzArchive(f *testing.F) {
 	config := `{"os":"linux","architecture":"arm64","rootfs":{"type":"layers","diff_ids":["` + digest("x") + `"]}}`
 	image := manifest(descriptor(confType, config), descriptor("application/vnd.oci.image.layer.v1.tar+gzip", "layer"))
 	inner := list(descriptor(imageType, image))
-	for _, index := range []string{inner, list(descriptor(listType, inner), descriptor(imageType, image))} {
-		all := members(index, inner, image, config, "layer")
+	for _, top := range []string{inner, list(descriptor(listType, inner), descriptor(imageType, image))} {
+		all := members(top, inner, image, config, "layer")
 		for _, zipped := range []bool{false, true} {
 			f.Add(testhelpers.CNB{Gzip: zipped, Edit: func([]testhelpers.Member) []testhelpers.Member { return all }}.Bytes(f))
 		}
