@@ -41,7 +41,7 @@ func BenchmarkAnnotate1000(b *testing.B) {
 }
 
 func BenchmarkSetPlatform1000(b *testing.B) {
-	edit(b, thousand(b), index.SetPlatform(selector(b, "windows/amd64:10.0.500"), index.PlatformPatch{Variant: ptr("v2")}))
+	edit(b, thousand(b), index.SetPlatform(selector(b, "windows/amd64:10.0.500"), index.PlatformPatch{Variant: new("v2")}))
 }
 
 func BenchmarkReplaceAll1000(b *testing.B) {

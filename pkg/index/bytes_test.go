@@ -146,6 +146,9 @@ func extended() string {
     "mediaType": "` + ociImageType + `",
     "digest": "` + digest(9).String() + `",
     "size": 1009,
+    "urls": [
+      "https://example.com"
+    ],
     "zz": true
   },
   "annotations": {
@@ -172,7 +175,7 @@ func TestEditsKeepTheRest(t *testing.T) {
 			index.Annotate(index.ByDigest(digest(1)), map[string]string{"k": "w"}), `"k": "v"`, `"k": "w"`,
 		},
 		"set platform": {
-			index.SetPlatform(index.ByDigest(digest(1)), index.PlatformPatch{Variant: ptr("v3")}),
+			index.SetPlatform(index.ByDigest(digest(1)), index.PlatformPatch{Variant: new("v3")}),
 			"\"os\": \"linux\",\n        \"zz\"", "\"os\": \"linux\",\n        \"variant\": \"v3\",\n        \"zz\"",
 		},
 		"annotate the list": {
@@ -235,7 +238,7 @@ func TestArtifactTypeIsNeverInvented(t *testing.T) {
 	t.Parallel()
 	for _, f := range []index.Format{index.V2S2, index.OCI} {
 		ix := list(t, f, image(1, f, "linux/amd64"), image(2, f, "linux/arm64"))
-		ix, _ = apply(t, ix, index.SetPlatform(index.ByDigest(digest(1)), index.PlatformPatch{Variant: ptr("v2")}),
+		ix, _ = apply(t, ix, index.SetPlatform(index.ByDigest(digest(1)), index.PlatformPatch{Variant: new("v2")}),
 			index.Remove(index.ByDigest(digest(2))))
 		if strings.Contains(raw(t, ix), "artifactType") {
 			t.Errorf("%s: %s", f, raw(t, ix))

@@ -151,11 +151,14 @@ func (d *draft) merge(at int, e Entry) {
 
 func (d *draft) change(at int, after Entry) {
 	d.diff.Changed = append(d.diff.Changed, Change{d.entries[at], after})
+	if d.at != nil && identityOf(d.entries[at]) != identityOf(after) {
+		d.at = nil
+	}
 	d.entries[at] = after
 }
 
-// find returns the position of an entry, -1 where there is none. What changes
-// positions or identities must set d.at to nil.
+// find returns the position of an entry, -1 where there is none. What moves
+// entries must set d.at to nil.
 func (d *draft) find(id identity) int {
 	if d.at == nil {
 		d.at = make(map[identity]int, len(d.entries))
@@ -228,7 +231,6 @@ func SetPlatform(s Selector, patch PlatformPatch) Edit {
 		}
 		after.Platform = &p
 		d.change(at, after)
-		d.at = nil
 		return nil
 	}
 }

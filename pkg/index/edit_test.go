@@ -22,7 +22,7 @@ func TestEditsKeepTheFormat(t *testing.T) {
 			ix := list(t, f, image(1, child, "linux/amd64"), image(2, child, "linux/arm64"))
 			one := index.ByDigest(digest(1))
 			edits := map[string]index.Edit{
-				"set platform": index.SetPlatform(one, index.PlatformPatch{Architecture: ptr("386")}),
+				"set platform": index.SetPlatform(one, index.PlatformPatch{Architecture: new("386")}),
 				"add":          index.Add(image(3, child, "linux/s390x")),
 				"replace":      index.Replace(image(3, child, "linux/amd64")),
 				"remove":       index.Remove(one),
@@ -59,7 +59,7 @@ func TestEditsKeepTheOrder(t *testing.T) {
 		want []int
 	}{
 		"annotate":     {index.Annotate(middle, map[string]string{"k": "v"}), []int{3, 1, 2}},
-		"set platform": {index.SetPlatform(middle, index.PlatformPatch{Variant: ptr("v9")}), []int{3, 1, 2}},
+		"set platform": {index.SetPlatform(middle, index.PlatformPatch{Variant: new("v9")}), []int{3, 1, 2}},
 		"add":          {index.Add(image(0, index.OCI, "aix/ppc64")), []int{3, 1, 2, 0}},
 		"add again":    {index.Add(annotated(image(1, index.OCI, "linux/arm64"), map[string]string{"k": "v"})), []int{3, 1, 2}},
 		"replace":      {index.Replace(image(0, index.OCI, "linux/arm64")), []int{3, 0, 2}},
@@ -154,22 +154,22 @@ func TestSetPlatform(t *testing.T) {
 		patch  index.PlatformPatch
 		want   string
 	}{
-		"architecture":              {"linux/", index.PlatformPatch{Architecture: ptr("amd64")}, "linux/amd64"},
-		"from none":                 {"", index.PlatformPatch{OS: ptr("linux"), Architecture: ptr("amd64")}, "linux/amd64"},
-		"other name":                {"linux/", index.PlatformPatch{Architecture: ptr("x86_64")}, "linux/amd64"},
-		"in place of another name":  {"linux/x86_64", index.PlatformPatch{Architecture: ptr("amd64")}, "linux/amd64"},
-		"with a variant":            {"linux/arm/v7", index.PlatformPatch{Architecture: ptr("arm64v8")}, "linux/arm64/v8"},
-		"with a variant, shouted":   {"linux/arm/v7", index.PlatformPatch{Architecture: ptr("ARM64v8")}, "linux/arm64/v8"},
-		"with another variant":      {"linux/amd64", index.PlatformPatch{Architecture: ptr("arm32v7"), Variant: ptr("v6")}, "linux/arm/v6"},
-		"variant":                   {"linux/arm", index.PlatformPatch{Variant: ptr("6")}, "linux/arm/v6"},
-		"no variant":                {"linux/arm/v6", index.PlatformPatch{Variant: ptr("")}, "linux/arm"},
-		"version, wish 16":          {"windows/amd64", index.PlatformPatch{OSVersion: ptr("10.0.17763.1879")}, "windows/amd64:10.0.17763.1879"},
-		"no version":                {"windows/amd64:10.0", index.PlatformPatch{OSVersion: ptr("")}, "windows/amd64"},
-		"a name that is not known":  {"linux/armd64", index.PlatformPatch{Architecture: ptr("arm64")}, "linux/arm64"},
-		"beside an unknown name":    {"plan10/amd64", index.PlatformPatch{Variant: ptr("v2")}, "plan10/amd64/v2"},
-		"all":                       {"linux/amd64", index.PlatformPatch{OS: ptr("Windows"), Architecture: ptr("arm64"), Variant: ptr("v8"), OSVersion: ptr("10.0")}, "windows/arm64/v8:10.0"},
+		"architecture":              {"linux/", index.PlatformPatch{Architecture: new("amd64")}, "linux/amd64"},
+		"from none":                 {"", index.PlatformPatch{OS: new("linux"), Architecture: new("amd64")}, "linux/amd64"},
+		"other name":                {"linux/", index.PlatformPatch{Architecture: new("x86_64")}, "linux/amd64"},
+		"in place of another name":  {"linux/x86_64", index.PlatformPatch{Architecture: new("amd64")}, "linux/amd64"},
+		"with a variant":            {"linux/arm/v7", index.PlatformPatch{Architecture: new("arm64v8")}, "linux/arm64/v8"},
+		"with a variant, shouted":   {"linux/arm/v7", index.PlatformPatch{Architecture: new("ARM64v8")}, "linux/arm64/v8"},
+		"with another variant":      {"linux/amd64", index.PlatformPatch{Architecture: new("arm32v7"), Variant: new("v6")}, "linux/arm/v6"},
+		"variant":                   {"linux/arm", index.PlatformPatch{Variant: new("6")}, "linux/arm/v6"},
+		"no variant":                {"linux/arm/v6", index.PlatformPatch{Variant: new("")}, "linux/arm"},
+		"version, wish 16":          {"windows/amd64", index.PlatformPatch{OSVersion: new("10.0.17763.1879")}, "windows/amd64:10.0.17763.1879"},
+		"no version":                {"windows/amd64:10.0", index.PlatformPatch{OSVersion: new("")}, "windows/amd64"},
+		"a name that is not known":  {"linux/armd64", index.PlatformPatch{Architecture: new("arm64")}, "linux/arm64"},
+		"beside an unknown name":    {"plan10/amd64", index.PlatformPatch{Variant: new("v2")}, "plan10/amd64/v2"},
+		"all":                       {"linux/amd64", index.PlatformPatch{OS: new("Windows"), Architecture: new("arm64"), Variant: new("v8"), OSVersion: new("10.0")}, "windows/arm64/v8:10.0"},
 		"nothing":                   {"linux/x86_64", index.PlatformPatch{}, "linux/x86_64"},
-		"nothing where there is no": {"", index.PlatformPatch{Variant: ptr("")}, ""},
+		"nothing where there is no": {"", index.PlatformPatch{Variant: new("")}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -213,11 +213,11 @@ func TestSetPlatformRefuses(t *testing.T) {
 	t.Parallel()
 	ix := list(t, index.OCI, image(1, index.OCI, "linux/amd64"))
 	for want, patch := range map[string]index.PlatformPatch{
-		`unknown operating system "lunix", did you mean linux?`:                          {OS: ptr("lunix")},
-		`unknown architecture "armd64", did you mean amd64 or arm64?`:                    {Architecture: ptr("armd64")},
-		`unknown operating system "x"; unknown architecture "y"`:                         {OS: ptr("x"), Architecture: ptr("y")},
-		`variant "v 7": has characters other than letters, digits, '.', '_' and '-'`:     {Variant: ptr("v 7")},
-		`os.version "10/0": has characters other than letters, digits, '.', '_' and '-'`: {OSVersion: ptr("10/0")},
+		`unknown operating system "lunix", did you mean linux?`:                          {OS: new("lunix")},
+		`unknown architecture "armd64", did you mean amd64 or arm64?`:                    {Architecture: new("armd64")},
+		`unknown operating system "x"; unknown architecture "y"`:                         {OS: new("x"), Architecture: new("y")},
+		`variant "v 7": has characters other than letters, digits, '.', '_' and '-'`:     {Variant: new("v 7")},
+		`os.version "10/0": has characters other than letters, digits, '.', '_' and '-'`: {OSVersion: new("10/0")},
 	} {
 		after, _, err := ix.Apply(index.SetPlatform(index.ByDigest(digest(1)), patch))
 		wantFault(t, err, index.ErrUsage, want)
@@ -308,10 +308,38 @@ func TestConvert(t *testing.T) {
 	if !errors.As(err, &rejection) || len(rejection.Findings) != 5 {
 		t.Fatalf("the error is %v", err)
 	}
-	for i, what := range []string{"the list has annotations", "the list has an artifactType", "the list has a subject",
-		digest(1).String() + " has annotations", digest(1).String() + " has an artifactType"} {
+	for i, what := range []string{
+		"the list has annotations", "the list has an artifactType", "the list has a subject",
+		digest(1).String() + " has annotations", digest(1).String() + " has an artifactType",
+	} {
 		if f := rejection.Findings[i]; !strings.Contains(f.Message, what) || (f.Entry.Digest == digest(1)) != (i > 2) {
 			t.Errorf("finding %d is %+v, want %s", i, f, what)
+		}
+	}
+}
+
+// What one edit of an Apply makes of an entry, the next one sees.
+func TestEditsSeeEachOther(t *testing.T) {
+	t.Parallel()
+	old, other := image(1, index.OCI, "linux/amd64"), image(1, index.OCI, "linux/arm64")
+	converted := index.Manifest{Entry: image(2, index.OCI, "linux/amd64"), Converted: digest(1)}
+	for name, c := range map[string]struct {
+		between index.Edit
+		again   index.Entry
+		len     int
+	}{
+		"platform, the new one": {index.SetPlatform(index.ByDigest(digest(1)), index.PlatformPatch{Architecture: new("arm64")}), other, 1},
+		"platform, the old one": {index.SetPlatform(index.ByDigest(digest(1)), index.PlatformPatch{Architecture: new("arm64")}), old, 2},
+		"substitute, the new":   {index.Substitute(converted), image(2, index.OCI, "linux/amd64"), 1},
+		"substitute, the old":   {index.Substitute(converted), old, 2},
+		"remove":                {index.Remove(index.ByDigest(digest(1))), old, 1},
+		"replace, the new":      {index.Replace(image(3, index.OCI, "linux/amd64")), image(3, index.OCI, "linux/amd64"), 1},
+		"replace, the old":      {index.Replace(image(3, index.OCI, "linux/amd64")), old, 2},
+		"annotate":              {index.Annotate(index.ByDigest(digest(1)), map[string]string{"k": "v"}), old, 1},
+	} {
+		after, _ := apply(t, index.New(index.OCI), index.Add(old), c.between, index.Add(c.again))
+		if after.Len() != c.len {
+			t.Errorf("%s: %d entries, want %d", name, after.Len(), c.len)
 		}
 	}
 }

@@ -150,5 +150,3 @@ func wantFault(tb testing.TB, err, kind error, text string) {
 		tb.Errorf("error %q does not say %q", err, text)
 	}
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -137,7 +137,7 @@ func TestPlatformsOfTheCallerStay(t *testing.T) {
 	apply(t, ix, index.Replace(index.Entry{Descriptor: v1.Descriptor{MediaType: ociImageType, Digest: digest(2), Platform: &b}}))
 	ix.Check(index.UniquePlatforms, index.KnownPlatforms)
 	normal := index.NormalizePlatform(a)
-	patched := index.PlatformPatch{Variant: ptr("v2")}.Patch(a)
+	patched := index.PlatformPatch{Variant: new("v2")}.Patch(a)
 	for _, p := range []v1.Platform{a, normal, patched} {
 		if !slices.Equal(p.OSFeatures, []string{"b", "a"}) || !slices.Equal(p.Features, []string{"d", "c"}) {
 			t.Errorf("features became %v and %v", p.OSFeatures, p.Features)
@@ -180,7 +180,7 @@ func TestIsKnownOS(t *testing.T) {
 
 func TestPlatformPatchIsZero(t *testing.T) {
 	t.Parallel()
-	for i, p := range []index.PlatformPatch{{OS: ptr("")}, {Architecture: ptr("")}, {Variant: ptr("")}, {OSVersion: ptr("")}, {OSFeatures: &[]string{}}} {
+	for i, p := range []index.PlatformPatch{{OS: new("")}, {Architecture: new("")}, {Variant: new("")}, {OSVersion: new("")}, {OSFeatures: &[]string{}}} {
 		if p.IsZero() {
 			t.Errorf("patch %d sets nothing", i)
 		}

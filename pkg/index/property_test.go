@@ -95,11 +95,11 @@ func (w world) patch() index.PlatformPatch {
 		{&p.OSVersion, []string{"", "10.0"}},
 	} {
 		if w.IntN(2) == 0 {
-			*field.set = ptr(pick(w, field.values...))
+			*field.set = new(pick(w, field.values...))
 		}
 	}
 	if w.IntN(3) == 0 {
-		p.OSFeatures = ptr(pick(w, []string{"b", "a"}, nil, []string{"a"}))
+		p.OSFeatures = new(pick(w, []string{"b", "a"}, nil, []string{"a"}))
 	}
 	return p
 }
@@ -108,6 +108,7 @@ func (w world) patch() index.PlatformPatch {
 func TestPropertyAddThenRemove(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w world) {
+		t.Helper()
 		before := w.list(t, index.OCI)
 		var fresh []index.Entry
 		var removals []index.Edit
@@ -130,6 +131,7 @@ func TestPropertyAddThenRemove(t *testing.T) {
 func TestPropertySetPlatformIsIdempotent(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w world) {
+		t.Helper()
 		e := w.entry()
 		e.Digest = digest(5000)
 		before, _ := apply(t, w.list(t, index.OCI), index.Add(e))
@@ -158,6 +160,7 @@ func TestPropertySetPlatformIsIdempotent(t *testing.T) {
 func TestPropertyConvertThereAndBack(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w world) {
+		t.Helper()
 		v2s2 := w.list(t, index.V2S2)
 		oci, diff := apply(t, v2s2, index.Convert(index.OCI))
 		if back, _ := apply(t, oci, index.Convert(index.V2S2)); raw(t, back) != raw(t, v2s2) || !diff.Index {
@@ -174,6 +177,7 @@ func TestPropertyConvertThereAndBack(t *testing.T) {
 func TestPropertyDeterminism(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w world) {
+		t.Helper()
 		seed := w.Uint64()
 		again := func() (string, string) {
 			w := world{rand.New(rand.NewPCG(seed, 2))}
@@ -195,6 +199,7 @@ func TestPropertyDeterminism(t *testing.T) {
 func TestPropertyReplace(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w world) {
+		t.Helper()
 		before := w.list(t, index.OCI)
 		e := w.entry()
 		e.Platform = &v1.Platform{OS: "linux", Architecture: pick(w, "amd64", "arm64", "arm", "s390x")}
@@ -231,6 +236,7 @@ func TestPropertyReplace(t *testing.T) {
 func TestPropertyAllOrNothing(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w world) {
+		t.Helper()
 		before := w.list(t, index.OCI)
 		edits := []index.Edit{
 			index.Add(w.entry(), w.entry()), index.Replace(w.entry()), index.AnnotateIndex(w.annotations()),

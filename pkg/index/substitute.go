@@ -16,17 +16,25 @@ func Substitute(converted ...Manifest) Edit {
 			}
 		}
 		for at, e := range d.entries {
-			after := e.clone()
-			if m, ok := became[e.Digest]; ok {
-				after.MediaType, after.Digest, after.Size, after.Data = m.MediaType, m.Digest, m.Size, nil
-			}
-			if of, ok := e.Attests(); ok && became[of].Digest.Hex != "" {
-				after.Annotations[attestationDigest] = became[of].Digest.String()
-			}
-			if after.Digest != e.Digest || after.Annotations[attestationDigest] != e.Annotations[attestationDigest] {
+			if after, changed := substitute(e, became); changed {
 				d.change(at, after)
 			}
 		}
 		return nil
 	}
+}
+
+// substitute returns what becomes of an entry where images became others.
+func substitute(e Entry, became map[v1.Hash]Manifest) (after Entry, changed bool) {
+	after = e.clone()
+	if m, ok := became[e.Digest]; ok {
+		after.MediaType, after.Digest, after.Size, after.Data = m.MediaType, m.Digest, m.Size, nil
+		changed = true
+	}
+	of, ok := e.Attests()
+	if m, replaced := became[of]; ok && replaced {
+		after.Annotations[attestationDigest] = m.Digest.String()
+		changed = true
+	}
+	return after, changed
 }
