@@ -121,9 +121,11 @@ func TestListsShareNoMemoryWithParsedBytes(t *testing.T) {
 	if raw(t, after) != extended() {
 		t.Error("the members are the caller's")
 	}
-	subject, _ := ix.Subject()
-	subject.Digest = digest(5)
-	if again, _ := ix.Subject(); again.Digest != digest(9) {
+	subject, ok := ix.Subject()
+	if subject.URLs[0] = "spoilt"; !ok || subject.Digest != digest(9) {
+		t.Errorf("the subject is %+v", subject)
+	}
+	if again, ok := ix.Subject(); !ok || again.URLs[0] != "https://example.com" {
 		t.Error("the subject is the caller's")
 	}
 }

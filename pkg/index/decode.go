@@ -131,6 +131,7 @@ func unexpected(t jsontext.Token) error {
 		return errors.New("unexpected object")
 	case '[':
 		return errors.New("unexpected array")
+	default:
+		return fmt.Errorf("unexpected %s", t)
 	}
-	return fmt.Errorf("unexpected %s", t)
 }

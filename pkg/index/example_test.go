@@ -11,14 +11,13 @@ import (
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
-// exampleEntry returns an entry for an image of an operating system and an
-// architecture.
-func exampleEntry(content, os, arch string) index.Entry {
+// exampleEntry returns an entry for a Linux image.
+func exampleEntry(content, arch string) index.Entry {
 	return index.Entry{Descriptor: v1.Descriptor{
 		MediaType: types.OCIManifestSchema1,
 		Digest:    index.DigestOf([]byte(content)),
 		Size:      int64(len(content)),
-		Platform:  &v1.Platform{OS: os, Architecture: arch},
+		Platform:  &v1.Platform{OS: "linux", Architecture: arch},
 	}}
 }
 
@@ -42,7 +41,7 @@ func ExampleParse() {
 func ExampleIndex_Apply() {
 	empty := index.New(index.OCI)
 	list, diff, err := empty.Apply(
-		index.Add(exampleEntry("one", "linux", "amd64"), exampleEntry("two", "linux", "arm64")),
+		index.Add(exampleEntry("one", "amd64"), exampleEntry("two", "arm64")),
 		index.Annotate(index.ByPlatform(v1.Platform{OS: "linux", Architecture: "arm64"}), map[string]string{"tested": "yes"}),
 		index.AnnotateIndex(map[string]string{"org.opencontainers.image.version": "1.2.3"}),
 	)
@@ -69,7 +68,7 @@ func ExampleIndex_Apply() {
 
 // Rules find what is wrong; Judge says what of it stops.
 func ExampleIndex_Check() {
-	list, _, err := index.New(index.OCI).Apply(index.Add(exampleEntry("one", "linux", ""), exampleEntry("two", "linux", "x86_64")))
+	list, _, err := index.New(index.OCI).Apply(index.Add(exampleEntry("one", ""), exampleEntry("two", "x86_64")))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -47,7 +47,10 @@ func unknown(tb testing.TB, doc string) any {
 	}
 	rest := without(top, "schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations")
 	var lines []any
-	manifests, _ := top["manifests"].([]any)
+	manifests, ok := top["manifests"].([]any)
+	if !ok {
+		tb.Fatalf("no array of manifests in %s", doc)
+	}
 	for _, d := range manifests {
 		lines = append(lines, descriptor(d))
 	}
@@ -210,7 +213,7 @@ func FuzzName(f *testing.F) {
 		if err != nil || ref.Name() != n.String() || n.Tag().Name() != n.String() {
 			t.Fatalf("%q is %q as a name, and %v as a reference, %v", typed, n, ref, err)
 		}
-		for _, part := range strings.Split(n.String(), "/") {
+		for part := range strings.SplitSeq(n.String(), "/") {
 			if part == "" || part == "." || part == ".." {
 				t.Fatalf("%q has the part %q", n, part)
 			}

@@ -178,8 +178,11 @@ func TestBlobs(t *testing.T) {
 		digest v1.Hash
 		bytes  string
 	}{
-		{digest(1), string(manifest)}, {v1.Hash{Algorithm: "sha256", Hex: hexA}, string(config)}, {digest(3), "layer"},
-		{digest(2), string(manifest)}, {v1.Hash{Algorithm: "sha256", Hex: hexA}, string(config)},
+		{digest(1), string(manifest)},
+		{v1.Hash{Algorithm: "sha256", Hex: hexA}, string(config)},
+		{digest(3), "layer"},
+		{digest(2), string(manifest)},
+		{v1.Hash{Algorithm: "sha256", Hex: hexA}, string(config)},
 	}
 	got := m.Blobs()
 	if len(got) != len(want) {

@@ -75,6 +75,8 @@ type Document struct {
 
 // Unfinished is an error that stopped publishing: what was done before, and
 // what was left.
+//
+//nolint:errname // what stopped it is Err
 type Unfinished struct {
 	Done, Left []Step
 	Err        error

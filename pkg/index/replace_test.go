@@ -32,11 +32,13 @@ func TestReplace(t *testing.T) {
 		want, added, removed, kept string
 	}{
 		"in place": {
-			[]index.Entry{amd64, arm64, arm}, []index.Entry{image(4, index.OCI, "linux/arm64")},
+			[]index.Entry{amd64, arm64, arm},
+			[]index.Entry{image(4, index.OCI, "linux/arm64")},
 			"1 4 3", "4", "2", "",
 		},
 		"in other words": {
-			[]index.Entry{amd64, arm64, arm}, []index.Entry{image(4, index.OCI, "linux/aarch64/v8"), image(5, index.OCI, "linux/arm/v7")},
+			[]index.Entry{amd64, arm64, arm},
+			[]index.Entry{image(4, index.OCI, "linux/aarch64/v8"), image(5, index.OCI, "linux/arm/v7")},
 			"1 4 5", "4 5", "2 3", "",
 		},
 		"with attestations": {
@@ -45,7 +47,8 @@ func TestReplace(t *testing.T) {
 			"1 11 4 14", "4 14", "2 12 13", "",
 		},
 		"a platform that is not there": {
-			[]index.Entry{amd64}, []index.Entry{arm64},
+			[]index.Entry{amd64},
+			[]index.Entry{arm64},
 			"1 2", "2", "", "",
 		},
 		"another os.version, wish 16": {
@@ -54,23 +57,28 @@ func TestReplace(t *testing.T) {
 			"1 3 4", "3 4", "2", "",
 		},
 		"the same": {
-			[]index.Entry{amd64, attestation(11, digest(1))}, []index.Entry{amd64},
+			[]index.Entry{amd64, attestation(11, digest(1))},
+			[]index.Entry{amd64},
 			"1 11", "", "", "1",
 		},
 		"no platform": {
-			[]index.Entry{image(1, index.OCI, "")}, []index.Entry{image(2, index.OCI, "")},
+			[]index.Entry{image(1, index.OCI, "")},
+			[]index.Entry{image(2, index.OCI, "")},
 			"1 2", "2", "", "",
 		},
 		"an empty platform": {
-			[]index.Entry{image(1, index.OCI, "/")}, []index.Entry{image(2, index.OCI, "/")},
+			[]index.Entry{image(1, index.OCI, "/")},
+			[]index.Entry{image(2, index.OCI, "/")},
 			"1 2", "2", "", "",
 		},
 		"two for one platform": {
-			[]index.Entry{amd64, arm64}, []index.Entry{image(4, index.OCI, "linux/amd64"), image(5, index.OCI, "linux/amd64")},
+			[]index.Entry{amd64, arm64},
+			[]index.Entry{image(4, index.OCI, "linux/amd64"), image(5, index.OCI, "linux/amd64")},
 			"4 2 5", "4 5", "1", "",
 		},
 		"two for one platform, one of them there": {
-			[]index.Entry{amd64, arm64}, []index.Entry{image(4, index.OCI, "linux/amd64"), amd64},
+			[]index.Entry{amd64, arm64},
+			[]index.Entry{image(4, index.OCI, "linux/amd64"), amd64},
 			"4 2 1", "4 1", "1", "",
 		},
 		"one for two of one platform": {
@@ -94,7 +102,8 @@ func TestReplace(t *testing.T) {
 			"1 4 11", "4", "1", "",
 		},
 		"then added again": {
-			[]index.Entry{amd64, arm64}, []index.Entry{image(4, index.OCI, "linux/amd64"), image(5, index.OCI, "linux/s390x"), image(5, index.OCI, "linux/s390x")},
+			[]index.Entry{amd64, arm64},
+			[]index.Entry{image(4, index.OCI, "linux/amd64"), image(5, index.OCI, "linux/s390x"), image(5, index.OCI, "linux/s390x")},
 			"4 2 5", "4 5", "1", "5",
 		},
 	} {

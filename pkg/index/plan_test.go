@@ -1,0 +1,32 @@
+package index_test
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+func TestUnfinished(t *testing.T) {
+	t.Parallel()
+	child, list := index.Step{Kind: index.StepChild}, index.Step{Kind: index.StepList}
+	skipped, verify, tag := index.Step{Kind: index.StepUpload, Skipped: true}, index.Step{Kind: index.StepVerify}, index.Step{Kind: index.StepTag}
+	for want, c := range map[string]struct{ done, left []index.Step }{
+		"nothing was written":                         {[]index.Step{skipped}, []index.Step{child, list, verify}},
+		"2 of 4 steps are done, no tag was written":   {[]index.Step{skipped, child}, []index.Step{list, verify}},
+		"the list was written, 1 of 3 steps are left": {[]index.Step{child, list}, []index.Step{verify}},
+		"the list was written, 0 of 2 steps are left": {[]index.Step{skipped, tag}, nil},
+		"1 of 2 steps are done, no tag was written":   {[]index.Step{child}, []index.Step{tag}},
+	} {
+		cause := index.Faultf(index.ErrDenied, "acme/bp", "read: %w", fs.ErrPermission)
+		err := error(&index.Unfinished{Done: c.done, Left: c.left, Err: cause})
+		var unfinished *index.Unfinished
+		if !errors.As(err, &unfinished) || unfinished.Summary() != want {
+			t.Errorf("got %v, want %q", unfinished.Summary(), want)
+		}
+		if err.Error() != cause.Error() || !errors.Is(err, index.ErrDenied) || !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("the cause is lost in %v", err)
+		}
+	}
+}
