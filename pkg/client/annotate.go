@@ -21,7 +21,7 @@ type AnnotateRequest struct {
 // Annotate changes an entry or the list itself, asking no registry. On an error
 // the list is as it was. ErrNotFound where there is no such list or entry.
 func (c *Client) Annotate(ctx context.Context, req AnnotateRequest) (ListResult, error) {
-	n, err := index.ParseName(req.Name)
+	n, err := parseName(req.Name)
 	edits, editErr := req.edits()
 	if err := errors.Join(err, editErr); err != nil {
 		return ListResult{}, err
@@ -38,7 +38,7 @@ func (req AnnotateRequest) edits() ([]index.Edit, error) {
 	if req.Entry == "" {
 		return []index.Edit{index.AnnotateIndex(req.Annotations)}, nil
 	}
-	which, err := index.ParseSelector(req.Entry)
+	which, err := parseSelector(req.Entry)
 	if err != nil {
 		return nil, err
 	}

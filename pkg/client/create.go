@@ -54,7 +54,7 @@ func (c *Client) Create(ctx context.Context, req CreateRequest) (ListResult, err
 }
 
 func (req CreateRequest) parse() (index.Name, []source, error) {
-	listName, nameErr := index.ParseName(req.Name)
+	listName, nameErr := parseName(req.Name)
 	sources, sourceErr := parseSources(req.Sources)
 	if len(req.Sources) == 0 {
 		sourceErr = index.Faultf(index.ErrUsage, "", "no source: name at least one image, list or .cnb file")

@@ -24,7 +24,7 @@ type InspectResult struct {
 // what the registry has there. ErrNotFound where neither has it; a corrupt list
 // is an error, not a reason to look elsewhere.
 func (c *Client) Inspect(ctx context.Context, req InspectRequest) (InspectResult, error) {
-	if n, err := index.ParseName(req.Reference); err == nil {
+	if n, err := parseName(req.Reference); err == nil {
 		ix, err := c.store.Get(ctx, n)
 		if err == nil {
 			return inspectLocal(n, ix)
@@ -48,7 +48,7 @@ func inspectLocal(n index.Name, ix index.Index) (InspectResult, error) {
 }
 
 func (c *Client) inspectRemote(ctx context.Context, reference string) (InspectResult, error) {
-	ref, err := index.ParseReference(reference)
+	ref, err := parseReference(reference)
 	if err != nil {
 		return InspectResult{}, err
 	}

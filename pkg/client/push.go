@@ -26,7 +26,7 @@ type PushRequest struct {
 // and the same request again does only what is missing. ErrNotFound where there
 // is no such list; ErrInvalid as *index.Rejection before anything is written.
 func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) {
-	n, err := index.ParseName(req.Name)
+	n, err := parseName(req.Name)
 	if err != nil {
 		return ListResult{}, err
 	}

@@ -17,11 +17,11 @@ type RemoveEntriesRequest struct {
 // RemoveEntries takes out all the entries, each with its attestations, or none:
 // ErrNotFound where one is not in the list, ErrUsage where it means several.
 func (c *Client) RemoveEntries(ctx context.Context, req RemoveEntriesRequest) (ListResult, error) {
-	n, err := index.ParseName(req.Name)
+	n, err := parseName(req.Name)
 	faults := []error{err}
 	var which []index.Selector
 	for _, text := range slices.Compact(slices.Sorted(slices.Values(req.Entries))) {
-		s, err := index.ParseSelector(text)
+		s, err := parseSelector(text)
 		faults = append(faults, err)
 		which = append(which, s)
 	}
@@ -65,7 +65,7 @@ func (c *Client) Delete(ctx context.Context, req DeleteRequest) ([]index.Name, e
 	names := make([]index.Name, len(req.Names))
 	faults := make([]error, len(req.Names))
 	for i, text := range req.Names {
-		names[i], faults[i] = index.ParseName(text)
+		names[i], faults[i] = parseName(text)
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err

@@ -15,7 +15,8 @@ import (
 
 // source is what a user typed to name images, understood.
 type source struct {
-	typed    string // without credentials
+	typed    string // as typed, without credentials
+	origin   string // the same without PLATFORM=
 	kind     index.SourceKind
 	ref      string       // what the kind's reader takes
 	platform *v1.Platform // what PLATFORM= in front of it says
@@ -33,33 +34,32 @@ func parseSources(texts []string) ([]source, error) {
 }
 
 func parseSource(text string) (source, error) {
-	s := source{typed: redact(text)}
 	platform, ref, err := cutPlatform(text)
 	if err != nil {
 		return source{}, err
 	}
-	s.platform = platform
-	if isPath(ref) {
-		s.kind, s.ref = index.SourceArchive, ref
+	front := strings.TrimSuffix(text, ref)
+	s := source{typed: text, origin: ref, platform: platform, kind: index.SourceArchive, ref: ref}
+	scheme, rest := cutScheme(ref)
+	switch {
+	case scheme == "" && isPath(ref):
+		return s, nil
+	case scheme == "oci-archive":
+		s.ref = rest
 		return s, nil
 	}
-	scheme, rest := cutScheme(ref)
-	switch scheme {
-	case "", "docker":
+	// What is no file may have credentials in front of its host.
+	s.origin = redact(ref)
+	s.typed = front + s.origin
+	if scheme == "" || scheme == "docker" {
 		return s.inRegistry(rest)
-	case "oci-archive":
-		s.kind, s.ref = index.SourceArchive, rest
-		return s, nil
 	}
 	return source{}, index.Faultf(index.ErrUsage, fmt.Sprintf("source %q", s.typed),
 		"sources of the kind %q are not supported by this version; want a reference, docker://REFERENCE, a .cnb file or oci-archive:FILE", scheme)
 }
 
 func (s source) inRegistry(ref string) (source, error) {
-	if redact(ref) != ref {
-		return source{}, index.Faultf(index.ErrUsage, fmt.Sprintf("source %q", s.typed), "a reference cannot hold credentials")
-	}
-	parsed, err := index.ParseReference(ref)
+	parsed, err := parseReference(ref)
 	if err != nil {
 		return source{}, fmt.Errorf("source %q: %w", s.typed, err)
 	}
@@ -78,7 +78,7 @@ func cutPlatform(text string) (*v1.Platform, string, error) {
 	}
 	p, err := index.ParsePlatform(front)
 	if err != nil {
-		return nil, "", fmt.Errorf("source %q: %w", redact(text), err)
+		return nil, "", fmt.Errorf("source %q: %w", front+"="+redact(rest), err)
 	}
 	return &p, rest, nil
 }
@@ -90,7 +90,7 @@ func isPath(s string) bool {
 			return true
 		}
 	}
-	return strings.HasSuffix(s, ".cnb") && !strings.HasPrefix(s, "oci-archive:")
+	return strings.HasSuffix(s, ".cnb") && !hasUser(s)
 }
 
 // cutScheme takes a kind of source off the front of s. "localhost:5000/x" and
@@ -105,20 +105,6 @@ func cutScheme(s string) (scheme, rest string) {
 		}
 	}
 	return "", s
-}
-
-// redact replaces the user and password that a source may carry in front of its
-// host.
-func redact(s string) string {
-	at := strings.LastIndexByte(s, '@')
-	if at < 0 || strings.HasPrefix(s[at:], "@sha256:") || strings.HasPrefix(s[at:], "@sha512:") {
-		return s
-	}
-	front := 0
-	if i := strings.Index(s, "://"); i >= 0 && i < at {
-		front = i + len("://")
-	}
-	return s[:front] + "***" + s[at:]
 }
 
 // resolve resolves all sources side by side and returns their images in the
@@ -160,21 +146,12 @@ func (c *Client) resolveOne(ctx context.Context, s source) ([]index.Manifest, er
 		return nil, err
 	}
 	for i := range manifests {
-		manifests[i].Origin.Ref = strings.TrimPrefix(s.typed, platformPrefix(s))
+		manifests[i].Origin.Ref = s.origin
 	}
 	if s.platform != nil {
 		return manifests, givePlatform(manifests, s)
 	}
 	return manifests, nil
-}
-
-// platformPrefix is the PLATFORM= as it was typed.
-func platformPrefix(s source) string {
-	if s.platform == nil {
-		return ""
-	}
-	front, _, _ := strings.Cut(s.typed, "=")
-	return front + "="
 }
 
 // givePlatform sets the platform that was typed in front of a source on the one
