@@ -54,7 +54,8 @@ type Registry interface {
 	WillPublish(to name.Repository, from []name.Repository)
 	// Plan finds out what publishing has to do. It only reads.
 	Plan(ctx context.Context, p index.Publication) (index.Plan, error)
-	// Run carries out a plan and calls done after each step, one at a time.
+	// Run carries out a plan and calls done after each step, one at a time. An
+	// error that stops it is an *index.Unfinished.
 	Run(ctx context.Context, p index.Plan, done func(index.Step)) error
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -64,9 +65,20 @@ func (c *Client) Close() {
 	}
 }
 
+// wiredRegistry gives what internal/registry returns the types of the ports.
 type wiredRegistry struct{ *registry.Client }
 
+// Fetch returns the bytes that a reference names.
 func (w wiredRegistry) Fetch(ctx context.Context, ref string) (index.Document, error) {
 	raw, mediaType, digest, err := w.Client.Fetch(ctx, ref)
 	return index.Document{MediaType: string(mediaType), Digest: digest, Raw: raw}, err
+}
+
+// Run carries out a plan. Its error says how far it came.
+func (w wiredRegistry) Run(ctx context.Context, p index.Plan, done func(index.Step)) error {
+	err := w.Client.Run(ctx, p, done)
+	if failed, ok := errors.AsType[*registry.PublishError](err); ok {
+		return &index.Unfinished{Done: failed.Done, Left: failed.Left, Err: failed.Err}
+	}
+	return err
 }
