@@ -73,7 +73,7 @@ func (w work) prepare(t *testing.T, reg *testhelpers.Registry) (c *registry.Clie
 	for i := range w.tags {
 		to = append(to, fmt.Sprintf("%s/a/list:tag-%d", reg.Host, i))
 	}
-	c = newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, "u", "canary")), jobs(24))
+	c = newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, "canary")), jobs(24))
 	c.WillPublish(tagOf(t, to[0]).Repository, from)
 	return c, refs, to
 }
@@ -124,7 +124,7 @@ func TestPublishAgain(t *testing.T) {
 	// of n+2, since the first tag's bytes are compared as they are found.
 	work{requests: 12 + 1 + 2 + 2 + 1, path: 1 + 1 + 2 + 1}.measure(t, func() *testhelpers.Registry {
 		reg.Reset()
-		again := newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, "u", "canary")))
+		again := newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, "canary")))
 		steps := mustPublish(t, again, pub)
 		want := map[string]int{"child skipped": 12, "list skipped": 1, "verify skipped": 1, "tag skipped": 2}
 		if got := kinds(steps); !maps.Equal(got, want) {

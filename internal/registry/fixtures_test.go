@@ -1,10 +1,15 @@
 package registry_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -15,9 +20,9 @@ import (
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
-// basic is the text of CNB_REGISTRY_AUTH for one registry.
-func basic(host, user, password string) string {
-	return authOf(host, "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
+// basic is the text of CNB_REGISTRY_AUTH for the user u of one registry.
+func basic(host, password string) string {
+	return authOf(host, "Basic "+base64.StdEncoding.EncodeToString([]byte("u:"+password)))
 }
 
 func authOf(host, value string) string {
@@ -83,5 +88,42 @@ func local(t *testing.T, img v1.Image) (m index.Manifest, opened func() map[v1.H
 		mu.Lock()
 		defer mu.Unlock()
 		return maps.Clone(count)
+	}
+}
+
+// changed is a blob's Open that returns other bytes than it should.
+func changed(b index.Blob, change func([]byte) []byte) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) {
+		rc, err := b.Open()
+		if err != nil {
+			return nil, err
+		}
+		raw, err := io.ReadAll(rc)
+		if err = errors.Join(err, rc.Close()); err != nil {
+			return nil, err
+		}
+		return io.NopCloser(bytes.NewReader(change(raw))), nil
+	}
+}
+
+// layers returns the digests of an image's layers.
+func layers(t *testing.T, m index.Manifest) []v1.Hash {
+	t.Helper()
+	manifest, err := index.ParseImage(m.Raw, m.MediaType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var digests []v1.Hash
+	for _, l := range manifest.Layers {
+		digests = append(digests, l.Digest)
+	}
+	return digests
+}
+
+// proxyTo passes requests on as they are.
+func proxyTo(target *url.URL) http.Handler {
+	return &httputil.ReverseProxy{
+		Transport: &http.Transport{DisableKeepAlives: true},
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 	}
 }

@@ -32,7 +32,7 @@ func askHelper(ctx context.Context, helper, server string) (authn.AuthConfig, er
 	answer, talk := &capped{limit: maxError}, &capped{limit: maxMessage}
 	cmd := exec.CommandContext(ctx, program, credentials.ActionGet) //nolint:gosec // the name was checked
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(server), answer, talk
-	cmd.WaitDelay = time.Second // for what the helper started and left behind
+	cmd.WaitDelay = 200 * time.Millisecond // for what the helper started and left behind
 	if err := cmd.Run(); err != nil {
 		return authn.AuthConfig{}, helperFailure(ctx, program, err, answer.String(), talk.String())
 	}

@@ -29,10 +29,16 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		err = os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	}
-	if err != nil {
+	log, logErr := os.MkdirTemp("", "helpers-")
+	if err = errors.Join(err, logErr, os.Setenv("HELPER_LOG", log)); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(log); err != nil {
+			panic(err)
+		}
+		os.Exit(code)
+	}))
 }
 
 // waits notes how long a client would have slept.

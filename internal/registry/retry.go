@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -146,19 +147,20 @@ func transientStatus(status int) bool {
 // isTransient reports whether a connection broke off. One that could not be
 // made, and an answer that did not come in time, are not tried again.
 func isTransient(err error) bool {
+	var source *sourceError
+	var network net.Error
 	var stream streamError
 	switch {
 	case errors.Is(err, errContent):
 		return false
-	case errors.As(err, &stream):
+	case errors.As(err, &source):
+		return source.remote && isTransient(source.err)
+	case errors.As(err, &network) && network.Timeout():
+		return false
+	case errors.As(err, &stream), errors.Is(err, errBroken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	}
-	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
-		if errors.Is(err, broken) {
-			return true
-		}
-	}
-	return false
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EPIPE)
 }
 
 // streamError is the type that net/http's HTTP/2 fills in by errors.As when a

@@ -72,6 +72,9 @@ func (c *Client) session(ctx context.Context, repo name.Repository) (*session, e
 // for tokens.
 func (c *Client) begin(ctx context.Context, repo name.Repository, scopes []string) (*session, error) {
 	c.named.add(repo.RegistryStr())
+	if _, err := c.keys.given(); err != nil {
+		return nil, err // a mistake that no request will repair
+	}
 	registry, err := c.registry(repo)
 	if err != nil {
 		return nil, err
@@ -178,7 +181,8 @@ func tokenFault(ctx context.Context, registry name.Registry, err error) error {
 	thing := "token for registry " + registry.RegistryStr()
 	var answer *transport.Error
 	var network *url.Error
-	if ctx.Err() != nil || errors.As(err, &answer) || errors.As(err, &network) {
+	asked := errors.As(err, &network) && network.Op != "parse" // which is of the realm
+	if ctx.Err() != nil || asked || errors.As(err, &answer) {
 		return classify(ctx, thing, err)
 	}
 	// The text may hold what the token server sent.

@@ -188,53 +188,58 @@ func (c *Client) open(ctx context.Context, s index.Step) (io.ReadCloser, error) 
 	if err != nil {
 		return nil, err
 	}
-	var rc io.ReadCloser
-	switch {
-	case s.From.RepositoryStr() != "":
-		rc, err = c.openRemote(ctx, s)
-	case s.Blob.Open != nil:
-		rc, err = s.Blob.Open()
-	default:
-		err = index.Faultf(index.ErrNotFound, s.Digest.String(), "its content is in no known place")
+	source := &sourceError{thing: "content " + s.Digest.String()}
+	open := s.Blob.Open
+	if s.From.RepositoryStr() != "" {
+		source = &sourceError{thing: s.From.Name() + "@" + s.Digest.String(), remote: true}
+		open = func() (io.ReadCloser, error) { return c.openRemote(ctx, s) }
 	}
+	if open == nil {
+		return nil, index.Faultf(index.ErrNotFound, source.thing, "it is in no known place")
+	}
+	rc, err := open()
 	if err != nil {
-		return nil, err
+		return nil, source.because(err)
 	}
-	return &verified{rc: rc, want: s.Digest, size: s.Size, hash: h}, nil
+	return &verified{rc: &sourceBody{ReadCloser: rc, source: source}, want: s.Digest, size: s.Size, hash: h}, nil
 }
 
 func (c *Client) openRemote(ctx context.Context, s index.Step) (io.ReadCloser, error) {
-	thing := s.From.Name() + "@" + s.Digest.String()
 	session, err := c.connect(ctx, s.From)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.get(context.WithValue(ctx, keyStream, true), session, "blobs", s.Digest.String(), "") //nolint:bodyclose // the caller closes it
+	resp, err := c.get(context.WithValue(ctx, keyStream, true), session, "blobs", s.Digest.String(), "")
 	if err != nil {
-		return nil, &sourceError{thing: thing, err: err}
+		return nil, err
 	}
-	return &sourceBody{ReadCloser: resp.Body, thing: thing}, nil
+	return resp.Body, nil
 }
 
 // sourceBody names where a blob comes from when reading it fails.
 type sourceBody struct {
 	io.ReadCloser
-	thing string
+	source *sourceError
 }
 
 // Read implements io.Reader.
 func (b *sourceBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = &sourceError{thing: b.thing, err: err}
+		err = b.source.because(err)
 	}
 	return n, err
 }
 
 // sourceError is a failure of where a blob comes from, not of where it goes.
 type sourceError struct {
-	thing string
-	err   error
+	thing  string
+	remote bool // it is a repository
+	err    error
+}
+
+func (e *sourceError) because(err error) error {
+	return &sourceError{thing: e.thing, remote: e.remote, err: err}
 }
 
 // Error implements error.

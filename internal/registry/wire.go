@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ var (
 	errPlainHTTP = errors.New("it speaks plain HTTP, which is used for loopback hosts only unless it is allowed")
 	errDowngrade = errors.New("it redirects from https to plain http, where anybody could read and change what is sent")
 	errStalled   = errors.New("no progress")
+	errBroken    = errors.New("the connection broke off")
 )
 
 // wire is one request and its answer, under everything else: what is allowed,
@@ -66,12 +68,16 @@ func (w *wire) send(ctx context.Context, req *http.Request) (*http.Response, err
 	if w.opts.UserAgent != "" {
 		out.Header.Set("User-Agent", w.opts.UserAgent)
 	}
-	// What we send with POST can be sent again on another connection when an idle
-	// one turns out to be dead. net/http takes this header for leave to do so, and
-	// sends no header that has no value.
-	out.Header["Idempotency-Key"] = nil
+	// What goes wrong on a connection that was idle may be that it was dead.
+	reused := false
+	out = out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused },
+	}))
 	began := w.opts.Now()
 	resp, err := w.inner.RoundTrip(out)
+	if err != nil && reused {
+		err = fmt.Errorf("%w: %w", errBroken, err)
+	}
 	entry := Request{Method: req.Method, URL: redact(req.URL), Duration: w.opts.Now().Sub(began), Err: err}
 	if err == nil {
 		entry.Status = resp.StatusCode
