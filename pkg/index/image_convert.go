@@ -149,7 +149,10 @@ func typeEdit(raw []byte, members []span, to Format) []swap {
 			return nil // not a string: ParseImage has refused it
 		}
 		other, ok := equivalent(t, to)
-		if !ok {
+		switch {
+		case t == "":
+			other = to.ImageType() // null, or empty, which only the manifest's own may be
+		case !ok:
 			return nil // obstacle has refused it
 		}
 		return []swap{{s, []byte(`"` + string(other) + `"`)}}
