@@ -20,7 +20,8 @@ func Main(ctx context.Context, p Process) int {
 	root.SetArgs(p.Args)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
-	return explain(streams, f.program(), context.Cause(ctx), root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	return explain(streams, f.program(), context.Cause(ctx), err) // the cause is known only now
 }
 
 // factory makes what commands need once their flags are parsed, never before.
