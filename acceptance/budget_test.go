@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,13 +52,11 @@ func TestBudgetOfPublishing(t *testing.T) {
 		{name: "2 images", n: 2, requests: 2*2 + 2 + pings, rounds: 4 + pings},
 		{name: "12 images", n: 12, requests: 2*12 + 2 + pings, rounds: 4 + pings},
 		{name: "12 images, tokens", n: 12, bearer: true, requests: 2*12 + 2 + pings + a, rounds: 4 + pings + a},
-		{name: "2 images, 2 further tags", n: 2, flags: []string{"--tag", "x", "--tag", "y"},
-			requests: 2*2 + 2 + pings + 2, rounds: 4 + pings + 2},
+		{name: "2 images, 2 further tags", n: 2, flags: []string{"--tag=x", "--tag=y"}, requests: 2*2 + 2 + pings + 2, rounds: 4 + pings + 2},
 		{name: "12 images, 3 jobs", n: 12, flags: []string{"--jobs", "3"}, requests: 2*12 + 2 + pings, inFlight: 3},
 		// A config and a layer for each image.
 		{name: "8 repositories", n: 8, apart: true, requests: 3*8 + 16 + 2 + pings, rounds: 6 + pings},
-		{name: "8 repositories, tokens", n: 8, apart: true, bearer: true,
-			requests: 3*8 + 16 + 2 + pings + 8 + 1, rounds: 6 + pings + a},
+		{name: "8 repositories, tokens", n: 8, apart: true, bearer: true, requests: 3*8 + 16 + 2 + pings + 8 + 1, rounds: 6 + pings + a},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			const tries = 3
@@ -82,7 +81,7 @@ func (p publishing) try(t *testing.T) int {
 	}
 	reg := testhelpers.NewRegistry(t, append(options, testhelpers.WithDelay(roundTrip))...)
 	h := newHome(t)
-	login(t, h, reg.Host, user, password)
+	login(t, h, reg.Host, password)
 	digest := digestIn(t, h.manifest(t, slices.Concat(
 		[]string{"create", reg.Host + "/acme/bp:list", "--publish"}, p.flags, p.offer(t, reg))...))
 	p.check(t, reg)
@@ -113,7 +112,7 @@ func (p publishing) offer(tb testing.TB, reg *testhelpers.Registry) []string {
 func numbered(tb testing.TB, i int) v1.Image {
 	tb.Helper()
 	return testhelpers.Buildpackage(tb, testhelpers.PackageSpec{
-		Platform: v1.Platform{OS: "linux", Architecture: "amd64", OSVersion: fmt.Sprint(i)}, Seed: uint64(i) + 1,
+		Platform: v1.Platform{OS: "linux", Architecture: "amd64", OSVersion: strconv.Itoa(i)}, Seed: uint64(i) + 1,
 	})
 }
 
@@ -150,7 +149,7 @@ func TestBudgetOfPushingAgain(t *testing.T) {
 	const n, a = 12, 1
 	reg := testhelpers.NewRegistry(t, testhelpers.WithDelay(roundTrip), testhelpers.WithBearer(user, password))
 	h := newHome(t)
-	login(t, h, reg.Host, user, password)
+	login(t, h, reg.Host, password)
 	list := reg.Host + "/acme/bp:list"
 	h.manifest(t, slices.Concat([]string{"create", list}, publishing{n: n, apart: true}.offer(t, reg))...)
 	first := h.manifest(t, "push", list)
@@ -208,7 +207,7 @@ func TestBudgetOfFiles(t *testing.T) {
 	const n = 6
 	for i := range n {
 		img := testhelpers.Buildpackage(t, testhelpers.PackageSpec{
-			Platform: v1.Platform{OS: "linux", Architecture: "amd64", OSVersion: fmt.Sprint(i)},
+			Platform: v1.Platform{OS: "linux", Architecture: "amd64", OSVersion: strconv.Itoa(i)},
 			Seed:     uint64(i) + 1, SharedSeed: 99, LayerSizes: []int64{10_000, 20_000},
 		})
 		args = append(args, testhelpers.WriteCNB(t, h.path(fmt.Sprintf("%d.cnb", i)), img))

@@ -21,8 +21,8 @@ const (
 	password = "open-sesame"
 )
 
-// login writes a Docker configuration with a password for a host.
-func login(tb testing.TB, h *home, host, user, password string) {
+// login writes a Docker configuration with the user's password for a host.
+func login(tb testing.TB, h *home, host, password string) {
 	tb.Helper()
 	auth := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 	h.write(tb, "docker/config.json", fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, host, auth))
@@ -46,9 +46,9 @@ func TestInteropBasicAuth(t *testing.T) {
 				return slices.Concat([]string{"create", host + name, "--publish", "--format", "oci"}, refs)
 			}
 			h.fails(t, 4, publish("/acme/bp:1")...)
-			login(t, h, host, user, "wrong")
+			login(t, h, host, "wrong")
 			h.fails(t, 4, publish("/acme/bp:1")...)
-			login(t, h, host, user, password)
+			login(t, h, host, password)
 			digest := digestIn(t, h.manifest(t, publish("/acme/bp:1")...))
 			if got := h.ok(t, crane, "digest", host+"/acme/bp:1"); got != digest.String() {
 				t.Errorf("crane says %s, we said %s", got, digest)
@@ -72,7 +72,7 @@ func TestInteropBearer(t *testing.T) {
 	for name, prepare := range map[string]func(*testing.T, *home, string) *home{
 		"auths": func(t *testing.T, h *home, host string) *home {
 			t.Helper()
-			login(t, h, host, user, password)
+			login(t, h, host, password)
 			return h
 		},
 		"credHelpers": func(t *testing.T, h *home, host string) *home {
