@@ -18,6 +18,8 @@
 // subject, annotations; those of a descriptor in the order mediaType,
 // artifactType, digest, size, urls, annotations, data, platform; those of a
 // platform in the order architecture, os, os.version, os.features, variant,
-// features. Annotations are sorted by key. Members that this package does not
-// know follow the known ones, in the order in which they were read.
+// features. Annotations are sorted by key. Members that may be missing are left
+// out where they are empty. Members that this package does not know follow the
+// known ones, in the order in which they were read. More than [MaxManifest]
+// bytes are never written.
 package index
