@@ -52,7 +52,8 @@ func (f *factory) writeCompletion(root *cobra.Command, shell string) (err error)
 		return err
 	}
 	path := filepath.Join(home, fmt.Sprintf("completion-%s.%s", root.Name(), script.extension))
-	file, err := os.Create(path)
+	// Shells run it, so it is nobody else's to write, whatever the umask.
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package commands
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -60,10 +62,17 @@ func (p Process) defaultFormat() (index.Format, error) {
 		return index.V2S2, nil //nolint:nilerr // no folder, no file
 	}
 	file := filepath.Join(home, "manifest.toml")
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return index.V2S2, nil
+	}
+	if err != nil {
+		return index.V2S2, err // it names the file
+	}
 	var config struct {
 		Format string `toml:"format"`
 	}
-	if _, err := toml.DecodeFile(file, &config); err != nil && !os.IsNotExist(err) {
+	if err := toml.Unmarshal(raw, &config); err != nil {
 		return index.V2S2, index.Faultf(index.ErrUsage, file, "%w", err)
 	}
 	if config.Format == "" {
