@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
@@ -80,6 +81,7 @@ type Client struct {
 	sessions map[string]*memo[*session]             // by repository and scopes
 	pushes   map[string][]string                    // scopes, by repository
 	target   *name.Repository                       // what WillPublish announced
+	resolved map[string]bool                        // names of manifests, with their digests
 }
 
 // New returns a client. It does nothing yet: no request is made and no
@@ -94,6 +96,7 @@ func New(opts Options) *Client {
 		pings:    map[string]*memo[*transport.Challenge]{},
 		sessions: map[string]*memo[*session]{},
 		pushes:   map[string][]string{},
+		resolved: map[string]bool{},
 	}
 	c.base = newTransport(opts, c.named)
 	c.retry = &retrier{opts: opts, inner: &wire{opts: opts, slots: c.slots, inner: c.base}}
@@ -178,6 +181,20 @@ func (c *Client) preparePush(to name.Repository, from []name.Repository) {
 	if _, ok := c.pushes[to.Name()]; !ok {
 		c.pushes[to.Name()] = pushScopes(to, from)
 	}
+}
+
+// note remembers that a manifest was found where it is named to be.
+func (c *Client) note(repo name.Repository, digest v1.Hash) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resolved[repo.Name()+"@"+digest.String()] = true
+}
+
+// noted reports whether this client found a manifest in a repository.
+func (c *Client) noted(repo name.Repository, digest v1.Hash) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resolved[repo.Name()+"@"+digest.String()]
 }
 
 // maxRedirects is how many redirects are followed in a row.

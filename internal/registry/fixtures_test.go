@@ -18,6 +18,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
+	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
 
 // basic is the text of CNB_REGISTRY_AUTH for the user u of one registry.
@@ -125,5 +126,21 @@ func proxyTo(target *url.URL) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport: &http.Transport{DisableKeepAlives: true},
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+	}
+}
+
+// remove deletes something from a registry by its path.
+func remove(t *testing.T, reg *testhelpers.Registry, path string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://"+reg.Host+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err == nil {
+		err = resp.Body.Close()
+	}
+	if err != nil || resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("delete %s: %v", path, err)
 	}
 }

@@ -148,13 +148,14 @@ func uniqueChildren(p index.Publication) []index.Manifest {
 
 // present reports whether the destination has a child. One that was resolved
 // just now need not be asked for: in the destination itself it was there, and
-// from a repository beside it a mount costs no more than the question.
+// from a repository beside it a mount costs no more than the question. A child
+// that was converted since has the origin but was not resolved.
 func (pl *planning) present(ctx context.Context, m index.Manifest) (bool, error) {
 	repo, ok := m.Origin.Repo()
-	if pl.fresh && ok && repo.Name() == pl.to.repo.Name() {
+	if pl.fresh && ok && repo.Name() == pl.to.repo.Name() && pl.client.noted(repo, m.Digest) {
 		return true, nil
 	}
-	if pl.fresh && ok && repo.RegistryStr() == pl.to.repo.RegistryStr() {
+	if pl.fresh && ok && repo.RegistryStr() == pl.to.repo.RegistryStr() && repo.Name() != pl.to.repo.Name() {
 		return false, nil
 	}
 	there, sure, err := pl.client.head(ctx, pl.session, m)

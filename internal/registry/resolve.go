@@ -139,6 +139,7 @@ func (r *resolution) image(ctx context.Context, e index.Entry, raw []byte) (inde
 	if err := r.count(raw); err != nil {
 		return index.Manifest{}, err
 	}
+	r.client.note(r.repo, e.Digest)
 	m := index.Manifest{Entry: e, Raw: raw}
 	if e.IsAttestation() || !isImageConfig(manifest.Config.MediaType) {
 		return m, nil

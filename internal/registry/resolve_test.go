@@ -253,6 +253,32 @@ func TestManyRepositories(t *testing.T) {
 	}
 }
 
+// TestConvertedChild: a child that was rewritten since it was resolved is put
+// beside the one that it was made of; its blobs are there already.
+func TestConvertedChild(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"a/list", "a/source"} {
+		t.Run(source, func(t *testing.T) {
+			t.Parallel()
+			reg := testhelpers.NewRegistry(t)
+			reg.Push(t, source+":0", image(t, 0))
+			c := newClient(t)
+			ms := resolve(t, c, reg.Host+"/"+source+":0")
+			var err error
+			if ms[0].Raw, err = index.ConvertImage(ms[0].Raw, ms[0].MediaType, index.V2S2); err != nil {
+				t.Fatal(err)
+			}
+			ms[0].MediaType, ms[0].Digest, ms[0].Size = types.DockerManifestSchema2, index.DigestOf(ms[0].Raw), int64(len(ms[0].Raw))
+			pub := publication(t, ms, reg.Host+"/a/list:1")
+			mustPublish(t, c, pub)
+			has(t, reg, "a/list", "1", pub.Index)
+			if n := reg.Count(http.MethodPut, "/blobs/"); n != 0 {
+				t.Errorf("%d blobs were sent", n)
+			}
+		})
+	}
+}
+
 // TestPlanIsReadOnly and says what it will do.
 func TestPlanIsReadOnly(t *testing.T) {
 	t.Parallel()
