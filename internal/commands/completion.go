@@ -53,7 +53,7 @@ func (f *factory) writeCompletion(root *cobra.Command, shell string) (err error)
 	}
 	path := filepath.Join(home, fmt.Sprintf("completion-%s.%s", root.Name(), script.extension))
 	// Shells run it, so it is nobody else's to write, whatever the umask.
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // in the folder that the user names
 	if err != nil {
 		return err
 	}

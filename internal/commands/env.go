@@ -62,7 +62,7 @@ func (p Process) defaultFormat() (index.Format, error) {
 		return index.V2S2, nil //nolint:nilerr // no folder, no file
 	}
 	file := filepath.Join(home, "manifest.toml")
-	raw, err := os.ReadFile(file)
+	raw, err := os.ReadFile(file) //nolint:gosec // a file in the folder that the user names
 	if errors.Is(err, fs.ErrNotExist) {
 		return index.V2S2, nil
 	}
