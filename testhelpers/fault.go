@@ -202,6 +202,7 @@ func Hang() Action {
 		if _, err := io.Copy(io.Discard, r.Body); err == nil {
 			<-r.Context().Done()
 		}
+		panic(http.ErrAbortHandler) // to return would be an answer
 	}
 }
 

@@ -50,6 +50,9 @@ func TestBuildpackageIsAsPackMakesIt(t *testing.T) {
 	if ids := config.RootFS.DiffIDs; len(ids) != 3 || !strings.HasPrefix(ids[0].String(), base) {
 		t.Errorf("layers %v", ids)
 	}
+	if !config.Created.IsZero() {
+		t.Errorf("a package in a file was created at %s", config.Created)
+	}
 	want := `{"id":"acme/hello","version":"1.2.3","stacks":[{"id":"*"}]}`
 	if got := config.Config.Labels[testhelpers.PackageLabel]; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -84,7 +87,7 @@ func TestBuildpackagesDifferWhereTheyAreToldTo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.OS != "linux" || config.Architecture != "" {
+	if config.OS != "linux" || config.Architecture != "" || config.Created.Year() != 1980 {
 		t.Errorf("platform %v", config.Platform())
 	}
 	if mediaType, err := empty.MediaType(); err != nil || mediaType != "application/vnd.oci.image.manifest.v1+json" {

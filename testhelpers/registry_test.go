@@ -2,6 +2,7 @@ package testhelpers_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -177,8 +178,11 @@ func TestRegistryOverTLSWithBasicAuth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.Write(ref, img, remote.WithTransport(transport)); err == nil {
-		t.Error("pushed without credentials")
+	wrong := remote.WithAuth(&authn.Basic{Username: "u", Password: "wrong"})
+	for _, auth := range []remote.Option{remote.WithAuth(authn.Anonymous), wrong} {
+		if err := remote.Write(ref, img, remote.WithTransport(transport), auth); err == nil {
+			t.Error("pushed without credentials")
+		}
 	}
 	auth := remote.WithAuth(&authn.Basic{Username: "u", Password: "p"})
 	if err := remote.Write(ref, img, remote.WithTransport(transport), auth); err != nil {
@@ -233,6 +237,12 @@ func TestRegistryTokensAreForTheirScopesOnly(t *testing.T) {
 	if token("repository:src:pull", "u", "wrong") != "" {
 		t.Error("a wrong password got a token")
 	}
+	if code, _, _, err := do(t, "POST", host+"/token?service=x", ""); err != nil || code != 401 {
+		t.Errorf("a POST for a token without credentials: %d %v", code, err)
+	}
+	if n := reg.Writes(); n != 3 {
+		t.Errorf("%d writes, want the three mounts", n)
+	}
 	old := token("repository:src:pull", "", "")
 	reg.ExpireTokens()
 	code, header, _, err := do(t, "GET", host+"/v2/src/manifests/1", "", "Authorization", "Bearer "+old)
@@ -280,9 +290,12 @@ func TestFaults(t *testing.T) {
 				})))
 			reg.Inject(testhelpers.Fault{Method: "GET", Match: "^/x$", Nth: 2, Times: 1, Do: c.do})
 			url := "http://" + reg.Host + "/"
+			if _, _, got, err := do(t, "POST", url+"x", ""); err != nil || got != body {
+				t.Errorf("a request of another method failed: %q %v", got, err)
+			}
 			for _, path := range []string{"x", "y", "X", "x", "x"} {
 				code, header, got, err := do(t, "GET", url+path, "")
-				second := path == "x" && reg.Count("", "^/x$") == 2
+				second := path == "x" && reg.Count("GET", "^/x$") == 2
 				if second && !c.want(code, header, got, err) {
 					t.Errorf("the second answer was %d %v %q %v", code, header, got, err)
 				}
@@ -322,23 +335,56 @@ func TestFaultsOfStoring(t *testing.T) {
 
 func TestHangEndsWithTheTest(t *testing.T) {
 	t.Parallel()
-	// The end of this test, and goleak, prove it.
-	reg := testhelpers.NewRegistry(t)
-	reg.Inject(testhelpers.Fault{Do: testhelpers.Hang()})
-	t.Cleanup(func() {
-		if n := len(reg.Requests()); n > 0 {
-			t.Errorf("%d requests were answered", n)
+	answered := make(chan error, 1)
+	t.Cleanup(func() { // after the registry has ended
+		if err := <-answered; err == nil {
+			t.Error("something that hangs answered")
 		}
 	})
-	started := make(chan struct{})
+	reg := testhelpers.NewRegistry(t)
+	reached := make(chan struct{})
+	reg.Inject(testhelpers.Fault{Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		close(reached)
+		testhelpers.Hang()(w, r, next)
+	}})
 	go func() {
-		close(started)
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-		if resp, err := client.Get("http://" + reg.Host + "/v2/"); err == nil {
-			t.Error("something that hangs answered", resp.Body.Close())
+		resp, err := client.Get("http://" + reg.Host + "/v2/")
+		if err == nil {
+			err = resp.Body.Close()
 		}
+		answered <- err
 	}()
-	<-started
+	<-reached
+}
+
+func TestRequestsAreInOrderOfStart(t *testing.T) {
+	t.Parallel()
+	begun, end := make(chan struct{}), make(chan struct{})
+	reg := testhelpers.NewRegistry(t, testhelpers.WithHandler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/long" {
+			close(begun)
+			<-end
+		}
+	})))
+	done := make(chan error)
+	go func() {
+		_, _, _, err := do(t, "GET", "http://"+reg.Host+"/long", "")
+		done <- err
+	}()
+	<-begun
+	_, _, _, err := do(t, "GET", "http://"+reg.Host+"/short", "")
+	close(end)
+	if err := errors.Join(err, <-done); err != nil {
+		t.Fatal(err)
+	}
+	requests := reg.Requests()
+	if len(requests) != 2 || requests[0].Path != "/long" || requests[1].Path != "/short" {
+		t.Errorf("requests %v", requests)
+	}
+	if reg.MaxInFlight() != 2 || reg.CriticalPath() != 1 {
+		t.Errorf("%d in flight, %d rounds", reg.MaxInFlight(), reg.CriticalPath())
+	}
 }
 
 func TestUpstreamIsAnotherRegistry(t *testing.T) {

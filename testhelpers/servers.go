@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -65,10 +67,11 @@ func startRegistry(tb testing.TB, program string, opts []ServerOption) string {
 	for _, opt := range opts {
 		opt(tb, &s)
 	}
-	host := freeAddress(tb)
 	config := fmt.Sprintf(`version: 0.1
 log:
-  level: error
+  level: info
+  accesslog:
+    disabled: true
 storage:
   filesystem:
     rootdirectory: %q
@@ -78,32 +81,30 @@ storage:
     uploadpurging:
       enabled: false
 http:
-  addr: %q
+  addr: 127.0.0.1:0
   secret: a-secret-of-a-test
-%s`, filepath.Join(tb.TempDir(), "registry"), host, s.auth)
+%s`, filepath.Join(tb.TempDir(), "registry"), s.auth)
 	file := filepath.Join(tb.TempDir(), "registry.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		tb.Fatalf("configure a registry: %v", err)
 	}
 	cmd := exec.Command(program, "serve", file)
 	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none", "OTEL_METRICS_EXPORTER=none")
-	startProcess(tb, cmd, answers(http.DefaultTransport, "http://"+host+"/v2/"))
+	// The system picks the port and the registry tells it: a port that was free
+	// a moment ago may be another test's by now.
+	var host string
+	startProcess(tb, cmd, func(ctx context.Context, wrote string) bool {
+		said := listening.FindStringSubmatch(wrote)
+		if said == nil {
+			return false
+		}
+		host = said[1]
+		return answers(ctx, http.DefaultTransport, "http://"+host+"/v2/")
+	})
 	return host
 }
 
-// freeAddress returns an address on loopback that nobody listened on just now.
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	var config net.ListenConfig
-	l, err := config.Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("find a free port: %v", err)
-	}
-	if err := l.Close(); err != nil {
-		tb.Fatalf("find a free port: %v", err)
-	}
-	return l.Addr().String()
-}
+var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:[0-9]+)`)
 
 // StartDockerd returns the DOCKER_HOST of a Docker daemon: that of the
 // environment, else of one of its own, which needs root and has no network.
@@ -135,31 +136,52 @@ func StartDockerd(tb testing.TB) (dockerHost string) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 	}
-	startProcess(tb, cmd, answers(transport, "http://docker/_ping"))
+	startProcess(tb, cmd, func(ctx context.Context, _ string) bool {
+		return answers(ctx, transport, "http://docker/_ping")
+	})
 	return "unix://" + socket
 }
 
 // answers asks an address whether anything answers.
-func answers(transport http.RoundTripper, address string) func(context.Context) bool {
-	return func(ctx context.Context) bool {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
-		if err != nil {
-			return false
-		}
-		r.Close = true // no connection outlives the question
-		resp, err := transport.RoundTrip(r)
-		if err != nil {
-			return false
-		}
-		return resp.Body.Close() == nil
+func answers(ctx context.Context, transport http.RoundTripper, address string) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return false
 	}
+	r.Close = true // no connection outlives the question
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		return false
+	}
+	return resp.Body.Close() == nil
 }
 
-// startProcess starts a server, waits until it is ready and ends it with the
-// test. What it wrote is shown if the test fails.
-func startProcess(tb testing.TB, cmd *exec.Cmd, ready func(context.Context) bool) {
+// output is what a process wrote so far. It is safe for concurrent use.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// String returns all that was written.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// startProcess starts a server, waits until it is ready, which may depend on
+// what it wrote, and ends it with the test. What it wrote is shown if the test
+// fails.
+func startProcess(tb testing.TB, cmd *exec.Cmd, ready func(ctx context.Context, wrote string) bool) {
 	tb.Helper()
-	var out bytes.Buffer
+	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = endWithin
 	if err := cmd.Start(); err != nil {
@@ -176,7 +198,7 @@ func startProcess(tb testing.TB, cmd *exec.Cmd, ready func(context.Context) bool
 	})
 	ctx, cancel := context.WithTimeout(tb.Context(), readyWithin)
 	defer cancel()
-	for !ready(ctx) {
+	for !ready(ctx, out.String()) {
 		select {
 		case <-exited:
 			tb.Fatalf("%s ended before it was ready: %v", cmd.Path, exitErr)
