@@ -29,6 +29,7 @@ type work struct {
 	n              int  // images
 	ownRepository  bool // each image in one, and not where the list goes
 	tags           int  // further tags
+	tls            bool // then p is 1
 	requests, path int
 }
 
@@ -39,13 +40,18 @@ func TestBudgets(t *testing.T) {
 	for _, w := range []work{
 		{name: "n=2", n: 2, requests: 2*2 + 2 + p + a, path: 4 + p + a},
 		{name: "n=12", n: 12, requests: 2*12 + 2 + p + a, path: 4 + p + a},
+		{name: "n=12, TLS", n: 12, tls: true, requests: 2*12 + 2 + 1 + a, path: 4 + 1 + a},
 		{name: "n=12, 3 tags", n: 12, tags: 2, requests: 2*12 + 2 + p + a + 2, path: 4 + p + a + 2},
 		// b is 17: a config and a layer for each, and one layer that all share.
 		{name: "8 repositories", n: 8, ownRepository: true, requests: 3*8 + 17 + 2 + p + 9, path: 6 + p + a},
 	} {
 		t.Run(w.name, func(t *testing.T) {
 			w.measure(t, func() *testhelpers.Registry {
-				reg := testhelpers.NewRegistry(t, testhelpers.WithDelay(delay), testhelpers.WithBearer("u", "canary"))
+				opts := []testhelpers.RegistryOption{testhelpers.WithDelay(delay), testhelpers.WithBearer("u", "canary")}
+				if w.tls {
+					opts = append(opts, testhelpers.WithTLS())
+				}
+				reg := testhelpers.NewRegistry(t, opts...)
 				c, refs, to := w.prepare(t, reg)
 				pub := publication(t, resolve(t, c, refs...), to...)
 				mustPublish(t, c, pub)
@@ -73,7 +79,7 @@ func (w work) prepare(t *testing.T, reg *testhelpers.Registry) (c *registry.Clie
 	for i := range w.tags {
 		to = append(to, fmt.Sprintf("%s/a/list:tag-%d", reg.Host, i))
 	}
-	c = newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, "canary")), jobs(24))
+	c = newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, "canary")), jobs(24), trust(reg))
 	c.WillPublish(tagOf(t, to[0]).Repository, from)
 	return c, refs, to
 }

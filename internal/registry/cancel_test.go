@@ -90,7 +90,12 @@ func TestCancelWhileReading(t *testing.T) {
 		reg := testhelpers.NewRegistry(t)
 		reg.Inject(testhelpers.Fault{Do: testhelpers.Status(429, map[string]string{"Retry-After": "60"}, "")})
 		hit := make(chan struct{}, 100)
-		c := newClient(t, func(o *registry.Options) { o.Sleep = nil; o.Log = func(registry.Request) { hit <- struct{}{} } })
+		c := newClient(t, func(o *registry.Options) {
+			o.Sleep = func(ctx context.Context, d time.Duration) error {
+				hit <- struct{}{}
+				return registry.Sleep(ctx, d)
+			}
+		})
 		stops(t, hit, func(ctx context.Context) error {
 			_, err := c.Resolve(ctx, reg.Host+"/a/list:1")
 			return err

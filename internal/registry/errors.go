@@ -135,7 +135,7 @@ func classify(ctx context.Context, thing string, err error) error {
 		return fault
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", thing, ended(ctx))
-	case errors.As(err, &source):
+	case errors.As(err, &source) && source.remote:
 		return classify(ctx, source.thing, source.err)
 	case errors.As(err, &wait), isProtocol(err):
 		return &index.Fault{Kind: index.ErrRefused, Thing: thing, Cause: bare(thing, err)}
@@ -146,6 +146,8 @@ func classify(ctx context.Context, thing string, err error) error {
 		return &index.Fault{Kind: answer.kind(), Thing: thing, Cause: answer}
 	case errors.Is(err, errContent):
 		return &index.Fault{Kind: index.ErrInvalid, Thing: thing, Cause: bare(thing, err)}
+	case source != nil:
+		return source // a file that cannot be read is none of the registry's faults
 	case speaksHTTP(err):
 		return &index.Fault{Kind: index.ErrUnreachable, Thing: thing, Cause: errPlainHTTP}
 	}

@@ -8,6 +8,7 @@ var (
 	ParseRegistryAuth = parseRegistryAuth
 	AskHelper         = askHelper
 	IsLoopback        = isLoopback
+	Sleep             = sleep
 )
 
 // Unsaid is what RetryAfter returns for nothing.

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,10 +33,10 @@ func askHelper(ctx context.Context, helper, server string) (authn.AuthConfig, er
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(server), answer, talk
 	cmd.WaitDelay = 200 * time.Millisecond // for what the helper started and left behind
 	if err := cmd.Run(); err != nil {
-		return authn.AuthConfig{}, helperFailure(ctx, program, err, answer.String(), talk.String())
+		return authn.AuthConfig{}, helperFailure(ctx, program, err, string(answer.kept), string(talk.kept))
 	}
 	var found credentials.Credentials
-	if err := json.Unmarshal(answer.Bytes(), &found); err != nil {
+	if err := json.Unmarshal(answer.kept, &found); err != nil {
 		return authn.AuthConfig{}, fmt.Errorf("credential helper %s: its answer is no JSON object of ServerURL, Username, Secret", program)
 	}
 	if found.Username == "<token>" {
@@ -72,16 +71,15 @@ func helperName(s string) bool {
 	return s != ""
 }
 
-// capped keeps the first limit bytes of what is written to it.
+// capped keeps the first limit bytes of what is written to it. It does not
+// embed its buffer, whose ReadFrom would know no limit.
 type capped struct {
-	bytes.Buffer
+	kept  []byte
 	limit int
 }
 
 // Write implements io.Writer.
 func (c *capped) Write(p []byte) (int, error) {
-	if room := c.limit - c.Len(); room > 0 {
-		c.Buffer.Write(p[:min(len(p), room)])
-	}
+	c.kept = append(c.kept, p[:min(len(p), c.limit-len(c.kept))]...)
 	return len(p), nil
 }

@@ -200,6 +200,7 @@ func TestHelpers(t *testing.T) {
 		{"broken", "docker-credential-broken: exit status 3: "},
 		{"missing", "docker-credential-missing"},
 		{"babbling", "docker-credential-babbling: its answer"},
+		{"flooding", "docker-credential-flooding: its answer"},
 		{"../helpers/good", "not a name"},
 		{"good bad", "not a name"},
 		{"/bin/true", "not a name"},

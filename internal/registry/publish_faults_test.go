@@ -101,6 +101,11 @@ func TestPublishFaults(t *testing.T) {
 			want: index.ErrNotFound, texts: []string{"a/list@sha256:"},
 		},
 		{name: "R15 202 but stored", fault: testhelpers.Fault{Method: put, Match: list, Do: answering(202)}},
+		{name: "R15 202 but stored, a further tag", fault: testhelpers.Fault{Method: put, Match: "/manifests/more$", Do: answering(202)}},
+		{
+			name: "R12 nothing stored at a further tag", fault: testhelpers.Fault{Method: put, Match: "/manifests/more$", Do: testhelpers.Status(202, nil, "")},
+			want: index.ErrRefused, texts: []string{"a/list:more", "does not have it"}, tagged: true,
+		},
 		{name: "R15 200 but stored, a child", fault: testhelpers.Fault{Method: put, Match: child, Do: answering(200)}},
 		{
 			name: "R16 a child's blob is missed", fault: testhelpers.Fault{Method: put, Match: child + ".*" + second.Hex, Do: testhelpers.Status(400, nil, unknown(other))},

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -160,7 +161,11 @@ func isTransient(err error) bool {
 	case errors.As(err, &stream), errors.Is(err, errBroken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	}
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EPIPE)
+	const abortedOnWindows, resetOnWindows = syscall.Errno(10053), syscall.Errno(10054) // WSAECONNABORTED, WSAECONNRESET
+	var errno syscall.Errno
+	return errors.As(err, &errno) && slices.Contains([]syscall.Errno{
+		syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, abortedOnWindows, resetOnWindows,
+	}, errno)
 }
 
 // streamError is the type that net/http's HTTP/2 fills in by errors.As when a

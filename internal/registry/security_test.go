@@ -143,6 +143,21 @@ func TestPlainHTTPIsForLoopback(t *testing.T) {
 	}
 }
 
+// TestIsLoopback: what is this machine by its very name.
+func TestIsLoopback(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:5000": true, "LocalHost:1": true, "a.localhost": true, "a.b.localhost:5": true,
+		"127.0.0.1": true, "127.9.8.7:5000": true, "[::1]:5000": true, "[::1]": true, "[::ffff:127.0.0.1]:1": true,
+		"localhost.example": false, "notlocalhost": false, "127.0.0.1.example:5000": false, "128.0.0.1": false,
+		"10.0.0.1": false, "192.168.1.1:5000": false, "[fe80::1]:5": false, "0.0.0.0": false, "": false,
+	} {
+		if got := registry.IsLoopback(host); got != want {
+			t.Errorf("%q: %t", host, got)
+		}
+	}
+}
+
 // TestInsecureAllowsPlainHTTP: B18: with leave it works, through the same proxy.
 func TestInsecureAllowsPlainHTTP(t *testing.T) {
 	t.Parallel()

@@ -2,14 +2,20 @@ package registry_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
@@ -104,6 +110,14 @@ func TestUploadFaults(t *testing.T) {
 		},
 		{name: "R15 202 but stored", fault: testhelpers.Fault{Method: put, Match: uploads, Do: answering(202)}},
 		{name: "R27 no HEAD of blobs", fault: testhelpers.Fault{Method: http.MethodHead, Do: testhelpers.Status(405, nil, "")}},
+		{
+			name: "HEAD of blobs denied", fault: testhelpers.Fault{Method: http.MethodHead, Match: "/blobs/", Do: testhelpers.Status(403, nil, "")},
+			want: index.ErrDenied, texts: []string{"403"},
+		},
+		{
+			name: "HEAD of manifests fails", fault: testhelpers.Fault{Method: http.MethodHead, Match: "/manifests/", Do: testhelpers.Status(500, nil, "")},
+			want: index.ErrRefused, texts: []string{"500", "linux/amd64"},
+		},
 		{
 			name: "401 for good", fault: testhelpers.Fault{Method: post, Do: testhelpers.Status(401, nil, "")},
 			want: index.ErrDenied, texts: []string{"401"},
@@ -221,6 +235,77 @@ func TestLocalContentIsVerified(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLocalContentCannotBeRead: a file that fails is told as such, at once.
+func TestLocalContentCannotBeRead(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("input/output error")
+	for name, open := range map[string]func() (io.ReadCloser, error){
+		"to open": func() (io.ReadCloser, error) { return nil, broken },
+		"to read": func() (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(broken)), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reg := testhelpers.NewRegistry(t)
+			w := &waits{}
+			m, _ := local(t, image(t, 0))
+			m.Layers[0].Open = open
+			_, err := publish(t, newClient(t, sleeping(w)), publication(t, []index.Manifest{m}, reg.Host+"/a/list:1"))
+			wants(t, err, broken, "content "+m.Layers[0].Digest.String())
+			if errors.Is(err, index.ErrUnreachable) || len(w.slept()) != 0 {
+				t.Errorf("error %v after %v", err, w.slept())
+			}
+		})
+	}
+}
+
+// TestContentInNoKnownPlace: children that cannot be made whole are found before
+// anything is written.
+func TestContentInNoKnownPlace(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name  string
+		spoil func(*index.Manifest)
+		kind  error
+		text  string
+	}{
+		{"no layers", func(m *index.Manifest) { m.Layers = nil }, index.ErrNotFound, "is in no known place"},
+		{"no config", func(m *index.Manifest) { m.RawConfig = nil }, index.ErrNotFound, "is in no known place"},
+		{"another manifest", func(m *index.Manifest) { m.Raw = append(m.Raw, ' ') }, index.ErrInvalid, "it should be sha256:"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			reg := testhelpers.NewRegistry(t)
+			m, _ := local(t, image(t, 0))
+			row.spoil(&m)
+			_, err := newClient(t).Plan(t.Context(), publication(t, []index.Manifest{m}, reg.Host+"/a/list:1"))
+			wants(t, err, row.kind, "linux/amd64", m.Digest.String(), row.text)
+			if reg.Writes() != 0 {
+				t.Error("something was written")
+			}
+		})
+	}
+}
+
+// TestNestedList: a list in a list is published where it is already, and not
+// elsewhere.
+func TestNestedList(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	inner := testhelpers.List(t, image(t, 0))
+	digest := reg.PushIndex(t, "a/list:inner", inner)
+	raw, err := inner.RawManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := index.Manifest{Raw: raw, Entry: index.Entry{Descriptor: v1.Descriptor{MediaType: types.OCIImageIndex, Digest: digest, Size: int64(len(raw))}}}
+	c := newClient(t)
+	pub := publication(t, []index.Manifest{m}, reg.Host+"/a/list:1")
+	mustPublish(t, c, pub)
+	has(t, reg, "a/list", "1", pub.Index)
+	_, err = c.Plan(t.Context(), publication(t, []index.Manifest{m}, reg.Host+"/b/list:1"))
+	wants(t, err, index.ErrInvalid, reg.Host+"/b/list@"+digest.String(), "it is a list")
 }
 
 // TestForeignLayers: CVE-2020-15157: the addresses in a manifest are nobody's
