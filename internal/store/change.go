@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"maps"
 	"path"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
@@ -21,14 +21,15 @@ const tempFile = ".tmp"
 // change is what an Update writes, worked out in full.
 type change struct {
 	shelf
-	before state
-	after  index.Index
-	list   []byte // the bytes of after
-	digest v1.Hash
-	same   bool // bytes and origins are as before
-	staged *stage
-	known  kept
-	moves  []v1.Hash // from the stage into the list's directory
+	before    state
+	list      []byte // the bytes of the new list
+	digest    v1.Hash
+	mediaType types.MediaType
+	entries   []index.Entry
+	same      bool // bytes and origins are as before
+	staged    *stage
+	known     kept
+	moves     []v1.Hash // from the stage into the list's directory
 }
 
 func (c change) nothing() bool { return c.same && len(c.moves) == 0 }
@@ -75,7 +76,7 @@ func (c change) isNew() bool { return c.before.head.raw == nil }
 // carryOut writes the change. Up to the rename of index.json nothing of it is
 // seen, and what was written is removed again if something fails.
 func (c change) carryOut() error {
-	side, err := json.Marshal(newSide(c.after, c.digest, c.known))
+	side, err := encodeSide(c.entries, c.digest, c.known)
 	if err != nil {
 		return err
 	}
@@ -158,15 +159,13 @@ func (c change) makeLayout() error {
 // sync, the inner before the outer.
 func (c change) makeBlobDirs() ([]string, error) {
 	blobs := path.Join(c.dir, blobsDir)
-	algorithms := map[string]bool{c.digest.Algorithm: true}
-	for h := range c.known.all() {
-		algorithms[h.Algorithm] = true
-	}
+	algorithms := append(c.known.algorithms(), c.digest.Algorithm)
 	for _, h := range c.moves {
-		algorithms[h.Algorithm] = true
+		algorithms = append(algorithms, h.Algorithm)
 	}
+	slices.Sort(algorithms)
 	var dirs []string
-	for _, a := range slices.Sorted(maps.Keys(algorithms)) {
+	for _, a := range slices.Compact(algorithms) {
 		dirs = append(dirs, path.Join(blobs, a))
 		if err := mkdir(c.dk, path.Join(blobs, a)); err != nil {
 			return nil, err
@@ -199,7 +198,7 @@ func (c change) writeBlob(h v1.Hash, raw []byte) error {
 
 // commit makes the new list the current one.
 func (c change) commit(sideDigest v1.Hash) error {
-	list := v1.Descriptor{MediaType: c.after.Format().IndexType(), Digest: c.digest, Size: int64(len(c.list))}
+	list := v1.Descriptor{MediaType: c.mediaType, Digest: c.digest, Size: int64(len(c.list))}
 	raw, err := encodeHead(c.before.head.raw, c.name, list, sideDigest)
 	if err != nil {
 		return err

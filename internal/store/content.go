@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -17,18 +19,18 @@ var errBlind = errors.New("unreadable manifest")
 // at hand. What is known of an entry already is believed; the manifests of the
 // others are read. It returns nil where a manifest is damaged: then everything
 // is kept until that is repaired.
-func (u updater) findKept(known kept, ix index.Index, staged *stage) (kept, error) {
+func (u updater) findKept(known kept, entries []index.Entry, staged *stage) (kept, error) {
 	fresh := map[v1.Hash]bool{}
 	for _, b := range u.content {
 		fresh[b.Digest] = true
 	}
-	table, err := u.tabulate(ix, staged, func(h v1.Hash) ([]v1.Hash, bool) {
+	table, err := u.tabulate(entries, staged, func(h v1.Hash) ([]v1.Hash, bool) {
 		blobs, ok := known[h]
 		return blobs, ok && !fresh[h]
 	})
 	if err == nil && known != nil && !table.reaches(u.content) {
 		// Something came that belongs to an entry which was there before.
-		table, err = u.tabulate(ix, staged, func(v1.Hash) ([]v1.Hash, bool) { return nil, false })
+		table, err = u.tabulate(entries, staged, func(v1.Hash) ([]v1.Hash, bool) { return nil, false })
 	}
 	if errors.Is(err, errBlind) {
 		err = nil // and table is nil
@@ -36,9 +38,9 @@ func (u updater) findKept(known kept, ix index.Index, staged *stage) (kept, erro
 	return table, err
 }
 
-func (u updater) tabulate(ix index.Index, staged *stage, known func(v1.Hash) ([]v1.Hash, bool)) (kept, error) {
+func (u updater) tabulate(entries []index.Entry, staged *stage, known func(v1.Hash) ([]v1.Hash, bool)) (kept, error) {
 	table := kept{}
-	for _, e := range ix.Entries() {
+	for _, e := range entries {
 		if _, done := table[e.Digest]; done {
 			continue
 		}
@@ -56,6 +58,9 @@ func (u updater) tabulate(ix index.Index, staged *stage, known func(v1.Hash) ([]
 }
 
 func (k kept) reaches(blobs []index.Blob) bool {
+	if len(blobs) == 0 {
+		return true
+	}
 	all := k.all()
 	for _, b := range blobs {
 		if !all[b.Digest] {
@@ -73,6 +78,17 @@ func (k kept) all() map[v1.Hash]bool {
 		}
 	}
 	return all
+}
+
+// algorithms returns those of all digests, sorted.
+func (k kept) algorithms() []string {
+	found := map[string]bool{}
+	for _, blobs := range k {
+		for _, h := range blobs {
+			found[h.Algorithm] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 // walk collects the blobs that are at hand for an entry.

@@ -59,7 +59,7 @@ func stateOf(t *testing.T, d *store.Dir, n index.Name) string {
 	if err != nil {
 		return "unreadable: " + err.Error()
 	}
-	for _, seed := range strings.Fields(seeds(ix)) {
+	for seed := range strings.FieldsSeq(seeds(ix)) {
 		if seed == "renamed" {
 			seed = "a"
 		}

@@ -88,11 +88,8 @@ func TestKeysAreInjective(t *testing.T) {
 	tags := []string{"", ":1", ":1.", ":V", ":v", ":_v", ":v_", ":-", ":a-b", ":A-b", ":latest", ":~", ":" + strings.Repeat("X", 128)}
 	keys := map[string]index.Name{}
 	for range 20_000 {
-		typed := pick(hosts) + pick(parts)
-		for range rnd.IntN(3) {
-			typed += "/" + pick(parts)
-		}
-		n, err := index.ParseName(typed + pick(tags))
+		path := []string{pick(parts), pick(parts), pick(parts)}[:1+rnd.IntN(3)]
+		n, err := index.ParseName(pick(hosts) + strings.Join(path, "/") + pick(tags))
 		if err != nil {
 			continue
 		}

@@ -124,12 +124,12 @@ func (s shelf) loadFrom(raw []byte) (state, error) {
 	if h.side.Hex == "" {
 		return st, nil
 	}
-	about, err := s.loadSide(h, ix)
+	origins, known, err := s.loadSide(h, ix)
 	if err != nil {
 		return st, err
 	}
-	st.known = about.known(ix)
-	st.list = ix.WithOrigins(func(i int, _ index.Entry) index.Origin { return about.Entries[i].Origin })
+	st.known = known
+	st.list = ix.WithOrigins(func(i int, _ index.Entry) index.Origin { return origins[i] })
 	return st, nil
 }
 
@@ -141,6 +141,9 @@ func (s shelf) loadList(d v1.Descriptor) (index.Index, error) {
 	if err != nil {
 		return index.Index{}, err
 	}
+	if int64(len(raw)) != d.Size {
+		return index.Index{}, s.corrupt("list %s has %d bytes, want %d", d.Digest, len(raw), d.Size)
+	}
 	ix, err := index.Parse(raw)
 	if err != nil {
 		return index.Index{}, s.corrupt("list %s: %w", d.Digest, err)
@@ -151,19 +154,19 @@ func (s shelf) loadList(d v1.Descriptor) (index.Index, error) {
 	return ix, nil
 }
 
-func (s shelf) loadSide(h head, ix index.Index) (side, error) {
+func (s shelf) loadSide(h head, ix index.Index) ([]index.Origin, kept, error) {
 	raw, err := s.readBlob(h.side, maxSide)
 	if errors.Is(err, index.ErrCorrupt) {
-		return side{}, errNoSide
+		return nil, nil, errNoSide
 	}
 	if err != nil {
-		return side{}, err
+		return nil, nil, err
 	}
-	about, err := parseSide(raw, h.list.Digest, ix)
+	origins, known, err := decodeSide(raw, h.list.Digest, ix.Entries())
 	if err != nil {
-		return side{}, errNoSide
+		return nil, nil, errNoSide
 	}
-	return about, nil
+	return origins, known, nil
 }
 
 // readBlob reads a small blob and checks it. A blob that is missing or differs

@@ -132,7 +132,7 @@ func (d osDisk) OpenLock(name string) (lockFile, error) {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
-	return osLock{f}, nil
+	return &osLock{File: f}, nil
 }
 
 // Close is part of disk.
@@ -149,15 +149,31 @@ func (d osDisk) inFull(err error) error {
 	return err
 }
 
-// osLock is a lock file; the operating system unlocks it when it is closed or
-// its process ends, however that ends.
-type osLock struct{ *os.File }
+// osLock is a lock file; the operating system unlocks it when its process ends,
+// however that ends.
+type osLock struct {
+	*os.File
+	held bool
+}
 
 // TryLock is part of lockFile.
-func (l osLock) TryLock() (bool, error) { return tryLock(l.File) }
+func (l *osLock) TryLock() (locked bool, err error) {
+	l.held, err = tryLock(l.File)
+	return l.held, err
+}
+
+// Close is part of lockFile. It unlocks before it closes: a process that is just
+// being started from this one has a copy of the file and would keep the lock
+// until it runs its program.
+func (l *osLock) Close() error {
+	if !l.held {
+		return l.File.Close()
+	}
+	return errors.Join(unlock(l.File), l.File.Close())
+}
 
 // Note is part of lockFile.
-func (l osLock) Note(text []byte) error {
+func (l *osLock) Note(text []byte) error {
 	if err := l.Truncate(0); err != nil {
 		return err
 	}
@@ -166,7 +182,7 @@ func (l osLock) Note(text []byte) error {
 }
 
 // Noted is part of lockFile.
-func (l osLock) Noted() ([]byte, error) {
+func (l *osLock) Noted() ([]byte, error) {
 	return io.ReadAll(io.NewSectionReader(l.File, 0, 4<<10))
 }
 

@@ -28,30 +28,32 @@ func syncDirectory(f *os.File) error {
 // tryLock locks by flock(2), which belongs to the open file: it excludes other
 // goroutines as well as other processes.
 func tryLock(f *os.File) (locked bool, err error) {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return false, err
-	}
-	var errno error
-	err = conn.Control(func(fd uintptr) { errno = flock(int(fd)) })
-	switch {
-	case err != nil:
-		return false, err
-	case errors.Is(errno, syscall.EWOULDBLOCK):
+	err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return false, nil
-	case errno != nil:
-		return false, &fs.PathError{Op: "lock", Path: f.Name(), Err: errno}
 	}
-	return true, nil
+	return err == nil, err
 }
 
-func flock(fd int) error {
-	for {
-		err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EINTR) {
-			return err
-		}
+func unlock(f *os.File) error { return flock(f, syscall.LOCK_UN) }
+
+func flock(f *os.File, how int) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
 	}
+	var errno error
+	err = conn.Control(func(fd uintptr) {
+		for {
+			if errno = syscall.Flock(int(fd), how); !errors.Is(errno, syscall.EINTR) {
+				return
+			}
+		}
+	})
+	if err == nil && errno != nil {
+		err = &fs.PathError{Op: "lock", Path: f.Name(), Err: errno}
+	}
+	return err
 }
 
 // checkOwner refuses a directory that others may change: they could put a list

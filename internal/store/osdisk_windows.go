@@ -19,25 +19,33 @@ func syncDirectory(*os.File) error { return nil }
 // tryLock locks one byte far behind the end of the file: locks are mandatory
 // here, and the note must stay readable.
 func tryLock(f *os.File) (locked bool, err error) {
+	err = onHandle(f, func(h windows.Handle, at *windows.Overlapped) error {
+		return windows.LockFileEx(h, windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, at)
+	})
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func unlock(f *os.File) error {
+	return onHandle(f, func(h windows.Handle, at *windows.Overlapped) error {
+		return windows.UnlockFileEx(h, 0, 1, 0, at)
+	})
+}
+
+func onHandle(f *os.File, do func(h windows.Handle, at *windows.Overlapped) error) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
-		return false, err
+		return err
 	}
-	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
 	at := windows.Overlapped{OffsetHigh: 1 << 30}
-	var lockErr error
-	err = conn.Control(func(fd uintptr) {
-		lockErr = windows.LockFileEx(windows.Handle(fd), flags, 0, 1, 0, &at)
-	})
-	switch {
-	case err != nil:
-		return false, err
-	case errors.Is(lockErr, windows.ERROR_LOCK_VIOLATION), errors.Is(lockErr, windows.ERROR_IO_PENDING):
-		return false, nil
-	case lockErr != nil:
-		return false, &fs.PathError{Op: "lock", Path: f.Name(), Err: lockErr}
+	var doErr error
+	err = conn.Control(func(fd uintptr) { doErr = do(windows.Handle(fd), &at) })
+	if err == nil && doErr != nil {
+		err = &fs.PathError{Op: "lock", Path: f.Name(), Err: doErr}
 	}
-	return true, nil
+	return err
 }
 
 // Access is by lists of rights here, which a home directory hands down.

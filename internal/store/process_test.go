@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,14 +37,15 @@ func child(text string) int {
 	if err != nil {
 		return 3
 	}
-	if err := j.run(context.Background(), n); err != nil {
+	if err := j.run(n); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
 }
 
-func (j job) run(ctx context.Context, n index.Name) error {
+func (j job) run(n index.Name) error {
+	ctx := context.Background()
 	o := store.Options{Root: j.Root, Command: "child " + j.Do, LockTimeout: time.Minute}
 	d := store.New(o)
 	switch j.Do {
@@ -241,10 +243,10 @@ func TestReadersDuringWrites(t *testing.T) {
 	n := mustName(t, subject)
 	a, b := newImage("a"), newImage("b")
 	update(t, d, n, content(a), create(a))
-	ctx, stop := context.WithCancel(t.Context())
+	var stop atomic.Bool
 	var writers, readers sync.WaitGroup
 	writers.Go(func() {
-		for ctx.Err() == nil {
+		for !stop.Load() {
 			update(t, d, n, content(b), add(b))
 			update(t, d, n, nil, remove(b))
 		}
@@ -260,7 +262,7 @@ func TestReadersDuringWrites(t *testing.T) {
 		})
 	}
 	readers.Wait()
-	stop()
+	stop.Store(true)
 	writers.Wait()
 }
 
@@ -270,10 +272,10 @@ func TestReadersDuringDeletes(t *testing.T) {
 	d, root := newDir(t)
 	n := mustName(t, subject)
 	a := newImage("a")
-	ctx, stop := context.WithCancel(t.Context())
+	var stop atomic.Bool
 	var writers, readers sync.WaitGroup
 	writers.Go(func() {
-		for ctx.Err() == nil {
+		for !stop.Load() {
 			update(t, d, n, content(a), create(a))
 			if err := d.Delete(t.Context(), n); err != nil {
 				t.Error(err)
@@ -293,7 +295,7 @@ func TestReadersDuringDeletes(t *testing.T) {
 		})
 	}
 	readers.Wait()
-	stop()
+	stop.Store(true)
 	writers.Wait()
 	found := 0
 	for range cap(there) {
@@ -390,74 +392,4 @@ func kill(t *testing.T, cmd *exec.Cmd, lines *bufio.Scanner) {
 	if err := cmd.Wait(); err == nil {
 		t.Fatal("the process ended before it was killed")
 	}
-}
-
-// startHolder starts a process that has the lock of the list.
-func startHolder(t *testing.T, root string) (*exec.Cmd, *bufio.Scanner) {
-	t.Helper()
-	cmd := command(t, job{Do: "hold", Root: root})
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := in.Close(); err != nil {
-			t.Log(err) // the process was killed
-		}
-	})
-	lines := start(t, cmd)
-	if !lines.Scan() || lines.Text() != "locked" {
-		t.Fatalf("the holder says %q", lines.Text())
-	}
-	return cmd, lines
-}
-
-// C8: a lock does not outlive its holder.
-func TestHolderKilled(t *testing.T) {
-	t.Parallel()
-	d, root := newDir(t)
-	n := mustName(t, subject)
-	a, b := newImage("a"), newImage("b")
-	update(t, d, n, content(a), create(a))
-	cmd, lines := startHolder(t, root)
-	done := make(chan error)
-	go func() { done <- d.Update(t.Context(), n, content(b), add(b)) }()
-	kill(t, cmd, lines)
-	killed := time.Now()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	if waited := time.Since(killed); waited > time.Second {
-		t.Errorf("the lock was free after %v", waited)
-	}
-	wantSeeds(t, d, n, "a b")
-}
-
-func TestWaitingForALockCanBeCancelled(t *testing.T) {
-	t.Parallel()
-	d, root := newDir(t)
-	n := mustName(t, subject)
-	a := newImage("a")
-	update(t, d, n, content(a), create(a))
-	cmd, lines := startHolder(t, root)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- d.Update(ctx, n, nil, add(newImage("b"))) }()
-	cancel()
-	wantKind(t, <-done, context.Canceled)
-	wantSeeds(t, d, n, "a") // nor do readers wait
-	kill(t, cmd, lines)
-}
-
-// Another list is not locked.
-func TestListsAreLockedApart(t *testing.T) {
-	t.Parallel()
-	d, root := newDir(t)
-	a := newImage("a")
-	update(t, d, mustName(t, subject), content(a), create(a))
-	cmd, lines := startHolder(t, root)
-	other := mustName(t, "acme/other:1")
-	update(t, d, other, content(a), create(a))
-	wantSeeds(t, d, other, "a")
-	kill(t, cmd, lines)
 }

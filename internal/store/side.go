@@ -1,9 +1,10 @@
 package store
 
 import (
-	"encoding/json"
 	"fmt"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
@@ -19,52 +20,91 @@ const maxSide = 64 << 20
 // and the next change reads the manifests again.
 type side struct {
 	// List is what it is about; any other list makes it stale.
-	List v1.Hash `json:"list"`
+	List string `json:"list"`
 	// Blind says that what the entries need could not be found out.
 	Blind   bool       `json:"blind,omitempty"`
 	Entries []sideLine `json:"entries"`
 }
 
-// sideLine is about the entry of the same position.
+// sideLine is about the entry of the same position. Digests are text here: there
+// are thousands, and their own decoding is what would cost most.
 type sideLine struct {
-	Origin index.Origin `json:"origin,omitzero"`
+	Kind       index.SourceKind `json:"kind,omitempty"`
+	Ref        string           `json:"ref,omitempty"`
+	Repository string           `json:"repository,omitempty"`
+	Pin        string           `json:"pin,omitempty"`
 	// Kept has the blobs in the list's directory that are there for the entry:
 	// its manifest, config, layers, those of nested lists.
-	Kept []v1.Hash `json:"kept,omitempty"`
+	Kept []string `json:"kept,omitempty"`
 }
 
 // kept tells for a digest of an entry which blobs are there for it. A nil map
 // says that nobody knows.
 type kept map[v1.Hash][]v1.Hash
 
-func parseSide(raw []byte, list v1.Hash, ix index.Index) (side, error) {
+func encodeSide(entries []index.Entry, list v1.Hash, known kept) ([]byte, error) {
+	s := side{List: list.String(), Blind: known == nil, Entries: make([]sideLine, len(entries))}
+	for i, e := range entries {
+		s.Entries[i] = lineOf(e, known[e.Digest])
+	}
+	// A path may be no UTF-8; it is only shown to people.
+	return json.Marshal(s, jsontext.AllowInvalidUTF8(true))
+}
+
+func lineOf(e index.Entry, blobs []v1.Hash) sideLine {
+	line := sideLine{Kind: e.Origin.Kind, Ref: e.Origin.Ref, Repository: e.Origin.Repository}
+	if e.Origin.Pin != (v1.Hash{}) {
+		line.Pin = e.Origin.Pin.String()
+	}
+	for _, h := range blobs {
+		line.Kept = append(line.Kept, h.String())
+	}
+	return line
+}
+
+// decodeSide returns the origins of the entries, by position, and what is known
+// of their content.
+func decodeSide(raw []byte, list v1.Hash, entries []index.Entry) ([]index.Origin, kept, error) {
 	var s side
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return side{}, err
+		return nil, nil, err
 	}
-	if s.List != list || len(s.Entries) != ix.Len() {
-		return side{}, fmt.Errorf("it is about %s", s.List)
+	if s.List != list.String() || len(s.Entries) != len(entries) {
+		return nil, nil, fmt.Errorf("it is about %s", s.List)
 	}
-	return s, nil
-}
-
-// newSide describes ix; a nil known makes it blind.
-func newSide(ix index.Index, list v1.Hash, known kept) side {
-	s := side{List: list, Blind: known == nil, Entries: make([]sideLine, 0, ix.Len())}
-	for _, e := range ix.Entries() {
-		s.Entries = append(s.Entries, sideLine{e.Origin, known[e.Digest]})
+	origins, known := make([]index.Origin, len(entries)), make(kept, len(entries))
+	for i, line := range s.Entries {
+		var err error
+		if origins[i], err = line.origin(); err != nil {
+			return nil, nil, err
+		}
+		if known[entries[i].Digest], err = line.blobs(); err != nil {
+			return nil, nil, err
+		}
 	}
-	return s
-}
-
-// known returns what the side blob says about the entries of ix.
-func (s side) known(ix index.Index) kept {
 	if s.Blind {
-		return nil
+		known = nil
 	}
-	known := make(kept, len(s.Entries))
-	for i, e := range ix.Entries() {
-		known[e.Digest] = s.Entries[i].Kept
+	return origins, known, nil
+}
+
+func (l sideLine) origin() (index.Origin, error) {
+	o := index.Origin{Kind: l.Kind, Ref: l.Ref, Repository: l.Repository}
+	if l.Pin == "" {
+		return o, nil
 	}
-	return known
+	pin, err := v1.NewHash(l.Pin)
+	o.Pin = pin
+	return o, err
+}
+
+func (l sideLine) blobs() ([]v1.Hash, error) {
+	blobs := make([]v1.Hash, len(l.Kept))
+	for i, text := range l.Kept {
+		var err error
+		if blobs[i], err = v1.NewHash(text); err != nil {
+			return nil, err
+		}
+	}
+	return blobs, nil
 }

@@ -176,14 +176,11 @@ func (u updater) plan(before state, after index.Index, staged *stage) (change, e
 	if err != nil {
 		return change{}, err
 	}
-	if err := u.check(after, raw); err != nil {
-		return change{}, err
-	}
 	c := change{
-		shelf: u.shelf, before: before, after: after, list: raw, staged: staged,
-		digest: index.DigestOf(raw),
+		shelf: u.shelf, before: before, staged: staged,
+		list: raw, digest: index.DigestOf(raw), mediaType: after.Format().IndexType(), entries: after.Entries(),
 	}
-	c.same = before.head.raw != nil && before.head.list.Digest == c.digest && sameOrigins(before.list, after)
+	c.same = before.head.raw != nil && before.head.list.Digest == c.digest && sameOrigins(before.list.Entries(), c.entries)
 	if c.same && len(u.content) == 0 {
 		return c, nil
 	}
@@ -192,7 +189,7 @@ func (u updater) plan(before state, after index.Index, staged *stage) (change, e
 			return change{}, err
 		}
 	}
-	c.known, err = u.findKept(before.known, after, staged)
+	c.known, err = u.findKept(before.known, c.entries, staged)
 	if err != nil {
 		return change{}, err
 	}
@@ -200,19 +197,6 @@ func (u updater) plan(before state, after index.Index, staged *stage) (change, e
 	return c, err
 }
 
-// check refuses a list that could not be read again.
-func (u updater) check(ix index.Index, raw []byte) error {
-	if len(raw) > index.MaxManifest {
-		return index.Faultf(index.ErrInvalid, thing(u.name), "%d bytes, more than the %d that a list may have", len(raw), index.MaxManifest)
-	}
-	for i, e := range ix.Entries() {
-		if _, err := v1.NewHash(e.Digest.String()); err != nil || e.Size < 0 || e.MediaType == "" {
-			return index.Faultf(index.ErrInvalid, thing(u.name), "manifests[%d] (%s) lacks a media type, digest or size", i, e.Digest)
-		}
-	}
-	return nil
-}
-
-func sameOrigins(a, b index.Index) bool {
-	return slices.EqualFunc(a.Entries(), b.Entries(), func(x, y index.Entry) bool { return x.Origin == y.Origin })
+func sameOrigins(a, b []index.Entry) bool {
+	return slices.EqualFunc(a, b, func(x, y index.Entry) bool { return x.Origin == y.Origin })
 }
