@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"bytes"
+	"encoding/base64"
 	"net/url"
 	"strings"
 	"time"
@@ -41,6 +43,24 @@ func redact(u *url.URL) string {
 	}
 	public.RawQuery = strings.Join(query, "&")
 	return public.String()
+}
+
+// withoutCredentials returns what an error says without the credentials of the
+// request that it answers: some proxies repeat what they were sent.
+func withoutCredentials(raw []byte, authorization string) []byte {
+	scheme, credentials, _ := strings.Cut(authorization, " ")
+	secrets := []string{credentials}
+	if pair, err := base64.StdEncoding.DecodeString(credentials); err == nil && strings.EqualFold(scheme, "basic") {
+		_, password, _ := strings.Cut(string(pair), ":")
+		secrets = append(secrets, password, url.QueryEscape(password), url.PathEscape(password))
+	}
+	for _, secret := range secrets {
+		const shortest = 4 // what is shorter is in any text
+		if len(secret) >= shortest {
+			raw = bytes.ReplaceAll(raw, []byte(secret), []byte("REDACTED"))
+		}
+	}
+	return raw
 }
 
 // maxMessage is how much of what a registry says goes into an error, in bytes.

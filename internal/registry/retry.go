@@ -75,7 +75,11 @@ func (r *retrier) once(req *http.Request) (*http.Response, error) {
 	case len(raw) > limit && success:
 		return nil, fmt.Errorf("%w: more than %d bytes", errTooLong, limit)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(raw[:min(len(raw), limit)]))
+	raw = raw[:min(len(raw), limit)]
+	if !success {
+		raw = withoutCredentials(raw, req.Header.Get("Authorization"))
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(raw))
 	return resp, nil
 }
 
