@@ -286,9 +286,9 @@ func TestCutArchives(t *testing.T) {
 	for _, cnb := range []testhelpers.CNB{{}, {Gzip: true}, {IndexFirst: true}} {
 		cnb.Images = []v1.Image{linux(t), windows(t)}
 		whole := cnb.Bytes(t)
-		step := 97
+		step := 211
 		if cnb.Gzip {
-			step = 13
+			step = 29
 		}
 		path := file(t)
 		refused := 0
@@ -336,14 +336,11 @@ func TestHeadersThatClaimTooMuch(t *testing.T) {
 		copy(header[148:156], fmt.Sprintf("%06o\x00 ", sum))
 		fails(t, writeBytes(t, raw), index.ErrInvalid)
 	}
-	var many bytes.Buffer
-	w := tar.NewWriter(&many)
-	for i := range 100_001 {
-		if err := w.WriteHeader(&tar.Header{Name: strconv.Itoa(i), Typeflag: tar.TypeReg}); err != nil {
-			t.Fatal(err)
-		}
+	var one bytes.Buffer
+	if err := tar.NewWriter(&one).WriteHeader(&tar.Header{Name: "x", Typeflag: tar.TypeReg}); err != nil {
+		t.Fatal(err)
 	}
-	fails(t, writeBytes(t, many.Bytes()), index.ErrInvalid, "more than 100000 members")
+	fails(t, writeBytes(t, bytes.Repeat(one.Bytes(), 100_001)), index.ErrInvalid, "more than 100000 members")
 }
 
 func TestTooManyImages(t *testing.T) {
@@ -354,10 +351,10 @@ func TestTooManyImages(t *testing.T) {
 	top := list(slices.Repeat([]string{descriptor(listType, leaf)}, 60)...)
 	fails(t, write(t, members(top, leaf, config, image)...), index.ErrInvalid, "more than 10000 images and lists")
 	// The same config, near the limit, of many images: what is kept is bounded.
-	big := config + strings.Repeat(" ", 4<<20-len(config))
+	big := strings.Repeat(" ", 4<<20)
 	var images []string
 	for i := range 20 {
-		images = append(images, manifest(descriptor(confType, big))+strings.Repeat(" ", i))
+		images = append(images, manifest(descriptor("application/vnd.example.config", big))+strings.Repeat(" ", i))
 	}
 	var descriptors []string
 	for _, i := range images {
