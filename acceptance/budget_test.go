@@ -108,14 +108,6 @@ func (p publishing) offer(tb testing.TB, reg *testhelpers.Registry) []string {
 	return refs
 }
 
-// numbered makes the image of a number, for a platform that no other has.
-func numbered(tb testing.TB, i int) v1.Image {
-	tb.Helper()
-	return testhelpers.Buildpackage(tb, testhelpers.PackageSpec{
-		Platform: v1.Platform{OS: "linux", Architecture: "amd64", OSVersion: strconv.Itoa(i)}, Seed: uint64(i) + 1,
-	})
-}
-
 func (p publishing) check(tb testing.TB, reg *testhelpers.Registry) {
 	tb.Helper()
 	if got := len(reg.Requests()); got != p.requests {

@@ -19,26 +19,6 @@ import (
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
 
-// packages writes a .cnb file for each number and returns the paths.
-func packages(tb testing.TB, h *home, n int) []string {
-	tb.Helper()
-	var files []string
-	for i := range n {
-		files = append(files, testhelpers.WriteCNB(tb, h.path(fmt.Sprintf("%d.cnb", i)), numbered(tb, i)))
-	}
-	return files
-}
-
-// entry is the line that a number's package has in a list.
-func entry(tb testing.TB, i int) string {
-	tb.Helper()
-	digest, err := numbered(tb, i).Digest()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return fmt.Sprintf("linux/amd64:%d %s", i, digest)
-}
-
 // TestCrashNothingIsLostByManyAdds (C1, B19): 64 processes add to one list at
 // once; each says that it did, and each did.
 func TestCrashNothingIsLostByManyAdds(t *testing.T) {

@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +28,14 @@ import (
 // patience is how long a program may take before a test calls it hung.
 const patience = 2 * time.Minute
 
-// TestMain looks for goroutines that outlive the tests.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain looks for goroutines that outlive the tests. Where a test asks for
+// it, this process is not a test, but measures another one.
+func TestMain(m *testing.M) {
+	if file := os.Getenv(measureVariable); file != "" {
+		os.Exit(measure(file, os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // home is a user: a home directory with a folder of pack's and a Docker
 // configuration in it, and an environment without anything of who runs the
@@ -202,4 +210,32 @@ func oneShot() *http.Transport { return &http.Transport{DisableKeepAlives: true}
 func push(tb testing.TB, ref string, img v1.Image, opts ...remote.Option) {
 	tb.Helper()
 	testhelpers.Push(tb, ref, img, append(opts, remote.WithTransport(oneShot()))...)
+}
+
+// numbered makes the image of a number, for a platform that no other has.
+func numbered(tb testing.TB, i int) v1.Image {
+	tb.Helper()
+	return testhelpers.Buildpackage(tb, testhelpers.PackageSpec{
+		Platform: v1.Platform{OS: "linux", Architecture: "amd64", OSVersion: strconv.Itoa(i)}, Seed: uint64(i) + 1,
+	})
+}
+
+// packages writes a .cnb file for each number and returns the paths.
+func packages(tb testing.TB, h *home, n int) []string {
+	tb.Helper()
+	var files []string
+	for i := range n {
+		files = append(files, testhelpers.WriteCNB(tb, h.path(fmt.Sprintf("%d.cnb", i)), numbered(tb, i)))
+	}
+	return files
+}
+
+// entry is the line that a number's package has in a list.
+func entry(tb testing.TB, i int) string {
+	tb.Helper()
+	digest, err := numbered(tb, i).Digest()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return fmt.Sprintf("linux/amd64:%d %s", i, digest)
 }
