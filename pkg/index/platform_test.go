@@ -100,9 +100,12 @@ func TestParsePlatformRefuses(t *testing.T) {
 			t.Errorf("%q: %+v came with the error", typed, p)
 		}
 	}
-	_, err := index.ParsePlatform("linux/z80")
-	if strings.Contains(err.Error(), "did you mean") {
-		t.Errorf("far names are offered: %v", err)
+	for _, far := range []string{"linux/z80", "linux/wa5x", "windowsabc/amd64"} {
+		_, err := index.ParsePlatform(far)
+		wantFault(t, err, index.ErrUsage, "unknown")
+		if err != nil && strings.Contains(err.Error(), "did you mean") {
+			t.Errorf("far names are offered: %v", err)
+		}
 	}
 }
 

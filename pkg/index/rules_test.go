@@ -51,7 +51,7 @@ func TestRules(t *testing.T) {
 			image(11, index.OCI, "windows/amd64:10.0.17763.1"), image(12, index.OCI, "windows/amd64:10.0.20348.1"),
 		}, nil},
 		"duplicates, B5": {index.UniquePlatforms, index.PlatformDuplicate, []index.Entry{
-			image(1, index.OCI, "linux/arm64"), image(3, index.OCI, "linux/amd64"), sourced, image(4, index.OCI, "linux/aarch64/v8"),
+			image(5, index.OCI, ""), image(1, index.OCI, "linux/arm64"), attestation(6, digest(1)), image(3, index.OCI, "linux/amd64"), sourced, image(4, index.OCI, "linux/aarch64/v8"),
 		}, []string{
 			"2: two images are for linux/amd64: " + digest(3).String() + " and acme/bp:2 (" + digest(2).String() + ")",
 			"4: two images are for linux/aarch64/v8: " + digest(1).String() + " and " + digest(4).String(),
