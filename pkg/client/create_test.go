@@ -3,12 +3,16 @@ package client_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/client"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
@@ -83,6 +87,30 @@ func TestCreateTakesEveryImageOfAList(t *testing.T) {
 		[]string{"linux/arm64", "linux/amd64", "windows/amd64", "+unknown/unknown", "+unknown/unknown"})
 	wantEqual(t, "given twice", platforms(result.Diff.Kept), []string{"linux/arm64"})
 	wantEqual(t, "findings", l.findings(), nil)
+}
+
+// B17: the media type of an image's config says nothing as an artifactType, and a
+// Docker list has no place for one. Any other is kept, or refused.
+func TestArtifactTypes(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	img := pack(t, "linux/amd64")
+	for tag, artifactType := range map[string]string{"stray": "application/vnd.docker.container.image.v1+json", "real": "application/x.sbom"} {
+		l.reg.PushIndex(t, "acme/bp:"+tag, mutate.AppendManifests(testhelpers.List(t), mutate.IndexAddendum{
+			Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}, ArtifactType: artifactType},
+		}))
+	}
+	for _, format := range []index.Format{index.V2S2, index.OCI} {
+		result := l.create("acme/stray:"+format.String(), format, "acme/bp:stray")
+		if got := result.Index.Entries()[0].ArtifactType; got != "" {
+			t.Errorf("%s: artifactType %q", format, got)
+		}
+	}
+	if got := l.create("acme/real:1", index.OCI, "acme/bp:real").Index.Entries()[0].ArtifactType; got != "application/x.sbom" {
+		t.Errorf("artifactType %q", got)
+	}
+	_, err := l.Create(t.Context(), client.CreateRequest{Name: l.at("acme/real:2"), Sources: l.all([]string{"acme/bp:real"})})
+	wantRule(t, err, index.AnnotationsInV2S2, "linux/amd64")
 }
 
 func TestCreateAnnotatesTheList(t *testing.T) {
@@ -216,6 +244,38 @@ func TestPlatformsMustBeKnownToPublish(t *testing.T) {
 	}
 }
 
+// What stops a verb is in its error, and the rest is told beside it.
+func TestFindingsThatStopNothing(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.image("acme/bp:a", "linux/amd64", "noarch")
+	l.image("acme/bp:b", "linux/arm64", "oci")
+	_, err := l.Create(t.Context(), client.CreateRequest{Name: l.at("acme/bp:1"), Publish: true, Sources: l.all([]string{"acme/bp:a", "acme/bp:b"})})
+	wantRule(t, err, index.PlatformMissing, "linux/?")
+	wantEqual(t, "findings", l.findings(), []string{"media-type-mixed warning linux/arm64"})
+}
+
+// Sources are read side by side, by as many requests as are allowed.
+func TestSourcesAreReadSideBySide(t *testing.T) {
+	t.Parallel()
+	for jobs, most := range map[int]int{0: client.DefaultJobs, 3: 3} {
+		l := newLab(t, testhelpers.WithDelay(30*time.Millisecond))
+		var refs []string
+		for i := range 9 {
+			refs = append(refs, fmt.Sprintf("acme/bp:%d", i))
+			l.image(refs[i], fmt.Sprintf("linux/amd64:%d", i))
+		}
+		c := client.Open(client.Settings{Home: l.home, Env: func(string) string { return "" }, Jobs: jobs})
+		t.Cleanup(c.Close)
+		if _, err := c.Create(t.Context(), client.CreateRequest{Name: l.at("acme/bp:list"), Sources: l.all(refs)}); err != nil {
+			t.Fatal(err)
+		}
+		if n := l.reg.MaxInFlight(); n < (min(most, len(refs))+1)/2 || n > most {
+			t.Errorf("%d requests at once with --jobs %d", n, jobs)
+		}
+	}
+}
+
 func TestCreateAndPublish(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -240,6 +300,10 @@ func TestCreateAndPublish(t *testing.T) {
 	}
 	wantEqual(t, "names", l.names(), nil)
 	steps := l.steps()
+	// What was read just now is not asked for again: performance.md's budget.
+	if n := l.reg.Count(http.MethodHead, "/acme/bp/manifests/"); n > 0 {
+		t.Errorf("%d questions for children of the destination", n)
+	}
 	wantEqual(t, "steps in the end", steps[len(steps)-5:], []string{"child linux/arm64", "list 1.2.3", "verify 1.2.3", "tag 1.2", "tag latest"})
 
 	request.Tags = []string{"ok", "not a tag", "a/b", ""}
@@ -248,6 +312,44 @@ func TestCreateAndPublish(t *testing.T) {
 	wantKind(t, err, index.ErrUsage, `tag "not a tag"`)
 	if n := len(l.reg.Requests()); n > 0 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// A token is asked for once for each repository, and with all that the whole
+// command needs.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, testhelpers.WithBearer("user", "secret"))
+	l.env["CNB_REGISTRY_AUTH"] = `{"` + l.reg.Host + `":"Basic dXNlcjpzZWNyZXQ="}`
+	l.image("acme/bp:a", "linux/amd64")
+	l.image("acme/other:b", "linux/arm64")
+	for _, c := range []struct {
+		what string
+		do   func() error
+		most int
+	}{
+		{"create --publish", func() error {
+			_, err := l.Create(t.Context(), client.CreateRequest{
+				Name: l.at("acme/bp:1"), Sources: l.all([]string{"acme/bp:a", "acme/other:b"}), Publish: true,
+			})
+			return err
+		}, 2},
+		{"create", func() error {
+			_, err := l.Create(t.Context(), client.CreateRequest{Name: l.at("acme/new:2"), Sources: l.all([]string{"acme/bp:a", "acme/other:b"})})
+			return err
+		}, 2},
+		{"push", func() error {
+			_, err := l.open().Push(t.Context(), client.PushRequest{Name: l.at("acme/new:2")})
+			return err
+		}, 1},
+	} {
+		l.reg.Reset()
+		if err := c.do(); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if n := l.reg.CountKind("token"); n > c.most {
+			t.Errorf("%s asks for %d tokens: %v", c.what, n, l.reg.Requests())
+		}
 	}
 }
 

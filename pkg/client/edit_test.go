@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/client"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
@@ -32,7 +33,11 @@ func listOf(t *testing.T, format index.Format) (*lab, []index.Entry) {
 func TestAdd(t *testing.T) {
 	t.Parallel()
 	l, _ := listOf(t, index.OCI)
-	l.image("acme/bp:v7", "linux/arm/v7", "oci")
+	own := map[string]string{"own": "1", "k": "old"}
+	l.reg.PushIndex(t, "acme/bp:v7", mutate.AppendManifests(testhelpers.List(t), mutate.IndexAddendum{
+		Add:        pack(t, "linux/arm/v7", "oci"),
+		Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm", Variant: "v7"}, Annotations: own},
+	}))
 	result, err := l.Add(t.Context(), client.AddRequest{
 		Name: l.at("acme/bp:1"), Sources: l.all([]string{"acme/bp:v7", "acme/bp:arm"}), Annotations: map[string]string{"k": "v"},
 	})
@@ -42,6 +47,9 @@ func TestAdd(t *testing.T) {
 	wantEqual(t, "entries", platforms(result.Index.Entries()),
 		[]string{"linux/amd64", "linux/arm64", "windows/amd64:10.0.17763.1", "linux/arm/v7"})
 	wantEqual(t, "added", platforms(result.Diff.Added), []string{"linux/arm/v7"})
+	if got := result.Index.Entries()[3].Annotations; len(got) != 2 || got["own"] != "1" {
+		t.Errorf("annotations %v", got)
+	}
 	for i, want := range []string{"", "v", "", "v"} {
 		if got := result.Index.Entries()[i].Annotations["k"]; got != want {
 			t.Errorf("entry %d has %q, want %q", i, got, want)

@@ -26,14 +26,15 @@ type lab struct {
 	t    testing.TB
 	reg  *testhelpers.Registry
 	home string
+	env  map[string]string
 	// events are those so far. Calls come one at a time, so nothing guards them:
 	// the race detector is the judge of that.
 	events []client.Event
 }
 
-func newLab(tb testing.TB) *lab {
+func newLab(tb testing.TB, options ...testhelpers.RegistryOption) *lab {
 	tb.Helper()
-	l := &lab{t: tb, reg: testhelpers.NewRegistry(tb), home: tb.TempDir()}
+	l := &lab{t: tb, reg: testhelpers.NewRegistry(tb, options...), home: tb.TempDir(), env: map[string]string{}}
 	l.Client = l.open()
 	return l
 }
@@ -42,7 +43,8 @@ func newLab(tb testing.TB) *lab {
 func (l *lab) open() *client.Client {
 	l.t.Helper()
 	c := client.Open(client.Settings{
-		Home: l.home, Now: time.Now, UserAgent: "test", Command: "test", Env: func(string) string { return "" },
+		Home: l.home, Now: time.Now, UserAgent: "test", Command: "test",
+		Env: func(name string) string { return l.env[name] },
 	}, client.WithObserver(func(e client.Event) { l.events = append(l.events, e) }))
 	l.t.Cleanup(c.Close)
 	return c
