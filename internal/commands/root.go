@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,11 +15,12 @@ import (
 func Main(ctx context.Context, p Process) int {
 	streams := ui.New(p.Out, p.Err, p.Term, p.Now)
 	f := &factory{process: p, streams: streams}
-	root := newRoot(f)
+	root := newRoot(f) //nolint:contextcheck // cobra hands the context to the command that runs
 	root.SetArgs(p.Args)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
 	err := root.ExecuteContext(ctx)
+	f.colour()                                                    // the arguments may have been refused before a command ran
 	return explain(streams, f.program(), context.Cause(ctx), err) // the cause is known only now
 }
 
@@ -90,7 +90,9 @@ func (f *factory) client(r reach, list string) (*client.Client, error) {
 }
 
 func newRoot(f *factory) *cobra.Command {
-	cobra.EnableCommandSorting = false
+	if cobra.EnableCommandSorting { // a variable of the process, so it is written once
+		cobra.EnableCommandSorting = false
+	}
 	root := newManifest(f)
 	if f.standsAlone() {
 		root.Use = "pack-manifest"
@@ -105,12 +107,16 @@ func newRoot(f *factory) *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Version = f.process.Version
 	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().Bool("version", false, "Show the version")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newVersion(f), newCompletion(f))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return index.Faultf(index.ErrUsage, "", "%w; see '%s --help'", err, cmd.CommandPath())
 	})
+	root.SetHelpCommand(newHelp())
+	root.InitDefaultHelpCmd()
 	f.addGlobalFlags(root)
+	f.dress(root)
 	return root
 }
 
@@ -121,14 +127,17 @@ func (f *factory) addGlobalFlags(root *cobra.Command) {
 	flags.BoolVarP(&f.streams.Quiet, "quiet", "q", false, "Show data and errors only")
 	flags.BoolVarP(&f.streams.Verbose, "verbose", "v", false, "Show more output: notes, and every request")
 	flags.BoolVar(&f.streams.Timestamps, "timestamps", false, "Enable timestamps in output to stderr")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if f.noColor || f.process.Env("NO_COLOR") != "" {
-			f.streams.Color = false
-		}
-		if f.color {
-			f.streams.Color = true
-		}
-		return nil
+	root.PersistentPreRun = func(*cobra.Command, []string) { f.colour() }
+}
+
+// colour decides on colours: the flags, then NO_COLOR (https://no-color.org),
+// then the terminal.
+func (f *factory) colour() {
+	if f.noColor || f.process.Env("NO_COLOR") != "" {
+		f.streams.Color = false
+	}
+	if f.color {
+		f.streams.Color = true
 	}
 }
 
@@ -149,35 +158,4 @@ images, then the list, which is read back and compared.`,
 		newPush(f, runPush), newRm(f, runRm), newRemove(f, runRemove), newList(f, runList),
 	)
 	return cmd
-}
-
-// group makes cmd a command that only has subcommands: alone it shows its help,
-// and with a word that it does not know it fails.
-func group(cmd *cobra.Command) *cobra.Command {
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		near := ""
-		if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
-			near = fmt.Sprintf(", did you mean %q?", strings.Join(names, `" or "`))
-		}
-		return index.Faultf(index.ErrUsage, "", "unknown command %q for %q%s; see '%s --help'",
-			args[0], cmd.CommandPath(), near, cmd.CommandPath())
-	}
-	cmd.SuggestionsMinimumDistance = 2
-	return cmd
-}
-
-// args wraps a check of the number of arguments so that its failure is a fault
-// of usage that shows how the command is meant.
-func args(check cobra.PositionalArgs, want string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return index.Faultf(index.ErrUsage, "", "want %s, got %d argument(s): %s; see '%s --help'",
-				want, len(args), cmd.UseLine(), cmd.CommandPath())
-		}
-		return nil
-	}
 }

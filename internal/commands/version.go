@@ -6,7 +6,10 @@ func newVersion(f *factory) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show the version",
-		Example: `  pack version
+		Example: `  # as a command
+  pack version
+
+  # as a flag
   pack --version`,
 		Args: args(cobra.NoArgs, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
