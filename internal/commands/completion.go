@@ -1,10 +1,12 @@
 package commands
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -89,12 +91,7 @@ func completePlatform(cmd *cobra.Command) {
 // completeLists completes the names of lists in local storage.
 func completeLists(f *factory) completer {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		c, err := f.client(reach{}, "")
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		defer c.Close()
-		lists, err := c.List(cmd.Context())
+		lists, err := f.lists(cmd.Context())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -117,23 +114,23 @@ func completeSources(f *factory) completer {
 }
 
 // completeEntries completes a list first and then platforms and digests of its
-// entries.
+// entries. No registry is asked.
 func completeEntries(f *factory) completer {
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		if len(args) == 0 {
 			return completeLists(f)(cmd, args, toComplete)
 		}
-		c, err := f.client(reach{}, "")
+		lists, err := f.lists(cmd.Context())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		defer c.Close()
-		result, err := c.Inspect(cmd.Context(), client.InspectRequest{Reference: args[0]})
-		if err != nil || result.Index == nil {
-			return nil, cobra.ShellCompDirectiveError
+		n, err := index.ParseName(args[0])
+		at := slices.IndexFunc(lists, func(l client.ListedList) bool { return err == nil && l.Name == n })
+		if at < 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		var entries []string
-		for _, e := range result.Index.Entries() {
+		for _, e := range lists[at].Index.Entries() {
 			if !e.IsAttestation() && e.Platform != nil {
 				entries = append(entries, e.PlatformString())
 			}
@@ -141,4 +138,14 @@ func completeEntries(f *factory) completer {
 		}
 		return entries, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// lists reads what is in local storage.
+func (f *factory) lists(ctx context.Context) ([]client.ListedList, error) {
+	c, err := f.client(reach{}, "")
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return c.List(ctx)
 }

@@ -32,7 +32,8 @@ type Process struct {
 func OSProcess(version string) Process {
 	return Process{
 		Name: filepath.Base(os.Args[0]), Args: os.Args[1:], Version: version, Env: os.Getenv,
-		Out: ui.Console(os.Stdout), Err: ui.Console(os.Stderr), Term: ui.Terminals(os.Stdout, os.Stderr), Now: time.Now,
+		Out: ui.Console(os.Stdout), Err: ui.Console(os.Stderr), Term: ui.Terminals(os.Stdout, os.Stderr), //nolint:forbidigo // handed on from here
+		Now: time.Now,
 	}
 }
 

@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +14,8 @@ import (
 const ExitFailed = 1
 
 // Interrupt is the cause of a context that a signal ended.
+//
+//nolint:errname // it is a signal first and an error second
 type Interrupt struct {
 	Name string // as in "interrupt"
 	Code int    // the exit code: 128 and the signal's number
@@ -90,14 +91,12 @@ func explain(streams *ui.Streams, program string, cause, err error) int {
 	if err == nil {
 		return 0
 	}
-	var interrupt *Interrupt
-	if errors.As(cause, &interrupt) {
+	if interrupt, ok := errors.AsType[*Interrupt](cause); ok {
 		streams.Error("interrupted (%s): %s", interrupt.Name, whatIsDone(err))
 		return interrupt.Code
 	}
 	list := "LIST"
-	var about *listError
-	if errors.As(err, &about) {
+	if about, ok := errors.AsType[*listError](err); ok {
 		list = about.list
 	}
 	for _, one := range flatten(err) {
@@ -116,40 +115,41 @@ func exitCode(err error) int {
 
 // whatIsDone says how far an interrupted command came.
 func whatIsDone(err error) string {
-	var unfinished *index.Unfinished
-	if !errors.As(err, &unfinished) {
-		return "nothing was written"
+	if unfinished, ok := errors.AsType[*index.Unfinished](err); ok {
+		return unfinished.Summary()
 	}
-	return unfinished.Summary()
+	return "nothing was written"
 }
 
-// flatten returns the errors that were joined, each with what it is wrapped in
-// taken off as far as that adds nothing.
+// flatten returns the errors that errors.Join joined, also in the joined ones,
+// without the listError around them. An error that has several causes and says
+// more than they do stays whole.
 func flatten(err error) []error {
-	var about *listError
-	if errors.As(err, &about) && error(about) == err {
-		return flatten(about.error)
+	switch e := err.(type) { //nolint:errorlint // only the outermost error counts
+	case *listError:
+		return flatten(e.error)
+	case interface{ Unwrap() []error }:
+		var all []error
+		var texts []string
+		for _, one := range e.Unwrap() {
+			all = append(all, flatten(one)...)
+			texts = append(texts, one.Error())
+		}
+		if err.Error() == strings.Join(texts, "\n") {
+			return all
+		}
 	}
-	joined, ok := err.(interface{ Unwrap() []error })     //nolint:errorlint // only the outermost error counts
-	if _, isFault := err.(*index.Fault); !ok || isFault { //nolint:errorlint // the same
-		return []error{err}
-	}
-	var all []error
-	for _, e := range joined.Unwrap() {
-		all = append(all, flatten(e)...)
-	}
-	return all
+	return []error{err}
 }
 
 func explainOne(streams *ui.Streams, program, list string, err error) {
-	var rejected *index.Rejection
-	if errors.As(err, &rejected) {
+	if rejected, ok := errors.AsType[*index.Rejection](err); ok {
 		explainRejection(streams, program, list, rejected)
 		return
 	}
 	streams.Error("%s", err)
-	var fault *index.Fault
-	if !errors.As(err, &fault) {
+	fault, ok := errors.AsType[*index.Fault](err)
+	if !ok {
 		return
 	}
 	for _, k := range kinds() {
@@ -209,6 +209,3 @@ func fixPlatform(program, list string, e index.Entry) string {
 	}
 	return fix
 }
-
-// ended reports whether an error is but the end of the context.
-func ended(err error) bool { return errors.Is(err, context.Canceled) }

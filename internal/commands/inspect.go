@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -182,7 +181,7 @@ func (e entryView) row() []string {
 		annotations = append(annotations, k+"="+e.Annotations[k])
 	}
 	return []string{
-		platform, e.Digest, fmt.Sprint(e.Size), e.format, orNone(e.Source), orNone(strings.Join(annotations, " ")),
+		platform, e.Digest, strconv.FormatInt(e.Size, 10), e.format, orNone(e.Source), orNone(strings.Join(annotations, " ")),
 	}
 }
 

@@ -46,12 +46,7 @@ func runList(ctx context.Context, f *factory, output string) error {
 	if output != "table" && output != "json" {
 		return index.Faultf(index.ErrUsage, "--output", `unknown form %q, want "table" or "json"`, output)
 	}
-	c, err := f.client(reach{}, "")
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	lists, err := c.List(ctx)
+	lists, err := f.lists(ctx)
 	if err != nil {
 		return err
 	}
