@@ -175,7 +175,7 @@ func judgePrograms(s subject, c contents, p v1.Platform) (f index.Finding, wrong
 	}
 	f = s.finding(index.BinaryArch, "/%s is %s, not for %s", printable(names[0]), c.programs[names[0]].machine, index.FormatPlatform(p))
 	if len(names) > 1 {
-		f.Message += fmt.Sprintf("; %d more programs are not either", len(names)-1)
+		f.Message += fmt.Sprintf(" (one of %d such programs)", len(names))
 	}
 	switch {
 	case len(calledWrong) > 0:

@@ -38,13 +38,16 @@ func labelsPresent(list []subject) []index.Finding {
 	return findings
 }
 
+// oneID compares packages of one kind; others are oneKind's.
 func oneID(list []subject) []index.Finding {
-	named := slices.DeleteFunc(only(list, Kind.IsPackage), func(s subject) bool { return s.Package.ID == "" })
-	usual, others := outliers(named, func(s subject) string { return s.Package.ID })
 	var findings []index.Finding
-	for _, s := range others {
-		findings = append(findings, s.against(usual, index.IDMismatch,
-			"its id is %s, that of %s is %s", quoted(s.Package.ID), usual.name(), quoted(usual.Package.ID)))
+	for _, kind := range []Kind{Buildpack, Extension} {
+		named := slices.DeleteFunc(slices.Clone(list), func(s subject) bool { return s.Kind != kind || s.Package.ID == "" })
+		usual, others := outliers(named, func(s subject) string { return s.Package.ID })
+		for _, s := range others {
+			findings = append(findings, s.against(usual, index.IDMismatch,
+				"its id is %s, that of %s is %s", quoted(s.Package.ID), usual.name(), quoted(usual.Package.ID)))
+		}
 	}
 	return findings
 }
