@@ -55,11 +55,14 @@ func TestListsShareNoMemory(t *testing.T) {
 	patch := []string{"z", "a"}
 	before := list(t, index.OCI, full(2))
 	old := raw(t, before)
-	after, diff := apply(t, before, index.Add(given), index.AnnotateIndex(annotations),
+	middle, diff := apply(t, before, index.Add(given), index.AnnotateIndex(annotations),
 		index.SetPlatform(index.ByDigest(digest(2)), index.PlatformPatch{OSFeatures: &patch}),
 		index.Annotate(index.ByDigest(digest(1)), map[string]string{"l": "m"}))
-	after, kept := apply(t, after, index.Add(full(2)))
+	after, kept := apply(t, middle, index.Add(full(1)))
 	want := raw(t, after)
+	if len(diff.Added) != 1 || len(diff.Changed) != 2 || len(kept.Kept) != 1 {
+		t.Fatalf("changed %+v and %+v", diff, kept)
+	}
 	if !slices.Equal(patch, []string{"z", "a"}) {
 		t.Errorf("the features given were sorted: %v", patch)
 	}
@@ -90,7 +93,7 @@ func TestListsShareNoMemory(t *testing.T) {
 	for what, c := range map[string]struct {
 		ix   index.Index
 		want string
-	}{"receiver": {before, old}, "result": {after, want}} {
+	}{"receiver": {before, old}, "result": {middle, want}, "next result": {after, want}} {
 		if raw(t, c.ix) != c.want {
 			t.Errorf("the bytes of the %s changed", what)
 		}

@@ -19,7 +19,7 @@ func FuzzConvertImage(f *testing.F) {
 	oci := imageDoc(`"config":` + configA + `,"layers":[` + layerB + `],"x":{"mediaType":"y"}`)
 	for _, seed := range []string{
 		dockerImage, oci, strings.Replace(oci, `"mediaType":"`+ociImageType+`",`, "", 1), strings.Replace(oci, `"`+ociImageType+`"`, "null", 1),
-		strings.Replace(oci, "application/", `application\/`, -1), imageDoc(`"config":` + configA + `,"layers":[],"annotations":{"a":"b"}`),
+		strings.ReplaceAll(oci, "application/", `application\/`), imageDoc(`"config":` + configA + `,"layers":[],"annotations":{"a":"b"}`),
 		"\n" + imageDoc(`"layers":[ ] , "config":`+configA) + "\n",
 		`{"schemaVersion":2,"":"` + ociImageType + `","config":` + configA + `}`,
 	} {
