@@ -100,7 +100,7 @@ func recordTwice(t *testing.T, tk task, at int) (before *node, events []func(m *
 	if err := os.Mkdir(o.Root, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	tk.prepare(t, hasty(o), n)
+	tk.prepare(t, hasty(o), n, o.Root)
 	before = loadModel(t, o.Root)
 	f := &faults{mu: &sync.Mutex{}, counts: mutating, err: errKilled, at: at, inner: recordTo(&events)}
 	if err := tk.do(t.Context(), store.NewOn(o, f.open), n); err == nil {

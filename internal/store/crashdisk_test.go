@@ -193,7 +193,7 @@ func record(t *testing.T, tk task) (before func() *node, events []func(m *model)
 	if err := os.Mkdir(o.Root, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	tk.prepare(t, hasty(o), n)
+	tk.prepare(t, hasty(o), n, o.Root)
 	copied := filepath.Join(t.TempDir(), "before")
 	if err := os.CopyFS(copied, os.DirFS(o.Root)); err != nil {
 		t.Fatal(err)

@@ -18,38 +18,62 @@ const subject = "acme/bp:1"
 // task is a change that something goes wrong with.
 type task struct {
 	name     string
-	prepare  func(t *testing.T, d *store.Dir, n index.Name)
+	prepare  func(t *testing.T, d *store.Dir, n index.Name, root string)
 	do       func(ctx context.Context, d *store.Dir, n index.Name) error
 	old, new string // the images of the list before and after, "none" for no list
+	shownBy  string // what the call has in it by which others see the change
 }
 
 // tasks are the changes that lists see.
 func tasks() []task {
 	a, b := newImage("a"), newImage("b")
+	const toHead = " " + subjectDir + "/index.json"
 	updating := func(blobs []index.Blob, e edit) func(ctx context.Context, d *store.Dir, n index.Name) error {
 		return func(ctx context.Context, d *store.Dir, n index.Name) error { return d.Update(ctx, n, blobs, e) }
 	}
-	having := func(images ...image) func(t *testing.T, d *store.Dir, n index.Name) {
-		return func(t *testing.T, d *store.Dir, n index.Name) {
+	having := func(images ...image) func(t *testing.T, d *store.Dir, n index.Name, root string) {
+		return func(t *testing.T, d *store.Dir, n index.Name, _ string) {
 			t.Helper()
 			update(t, d, n, content(images...), create(images...))
 		}
 	}
 	return []task{
-		{"create", func(*testing.T, *store.Dir, index.Name) {}, updating(content(a), create(a)), "none", "a"},
-		{"add", having(a), updating(content(b), add(b)), "a", "a b"},
+		{"create", func(*testing.T, *store.Dir, index.Name, string) {}, updating(content(a), create(a)), "none", "a", toHead},
+		{"add", having(a), updating(content(b), add(b)), "a", "a b", toHead},
 		{"annotate", having(a), updating(nil, func(old *index.Index) (index.Index, error) {
 			return old.WithOrigins(func(_ int, e index.Entry) index.Origin {
 				e.Origin.Ref = "renamed.cnb"
 				return e.Origin
 			}), nil
-		}), "a", "renamed"},
-		{"rm", having(a, b), updating(nil, remove(a)), "a b", "b"},
-		{"remove", having(a), func(ctx context.Context, d *store.Dir, n index.Name) error { return d.Delete(ctx, n) }, "a", "none"},
+		}), "a", "renamed", toHead},
+		{"rm", having(a, b), updating(nil, remove(a)), "a b", "b", toHead},
+		{"remove", having(a), deleting, "a", "none", " tmp/out-"},
+		{"remove hiding others", hiding(a), deleting, "a", "none", " tmp/out-"},
+		{"remove upstream's", leaving, deleting, "upstream's first", "none", "/manifests/acme_bp-1/index.json"},
 	}
 }
 
-// state tells which images the list has.
+func deleting(ctx context.Context, d *store.Dir, n index.Name) error { return d.Delete(ctx, n) }
+
+// hiding makes a list that hides two of upstream's, neither of which may be seen
+// instead.
+func hiding(images ...image) func(t *testing.T, d *store.Dir, n index.Name, root string) {
+	return func(t *testing.T, d *store.Dir, n index.Name, root string) {
+		t.Helper()
+		update(t, d, n, content(images...), create(images...))
+		leaving(t, d, n, root)
+	}
+}
+
+// leaving leaves two lists of upstream's for one name.
+func leaving(t *testing.T, _ *store.Dir, _ index.Name, root string) {
+	t.Helper()
+	layUpstream(t, root, "acme_bp-1", ociIndex, newImage("first"))
+	layUpstream(t, root, "docker.io_acme_bp-1", ociIndex, newImage("second"))
+}
+
+// stateOf tells which images the list has, by their origins, or by what upstream
+// keeps where they have none. The content of ours must be whole.
 func stateOf(t *testing.T, d *store.Dir, n index.Name) string {
 	t.Helper()
 	ix, err := d.Get(t.Context(), n)
@@ -59,13 +83,23 @@ func stateOf(t *testing.T, d *store.Dir, n index.Name) string {
 	if err != nil {
 		return "unreadable: " + err.Error()
 	}
-	for seed := range strings.FieldsSeq(seeds(ix)) {
-		if seed == "renamed" {
-			seed = "a"
+	var all []string
+	for _, e := range ix.Entries() {
+		seed := strings.TrimSuffix(e.Origin.Ref, ".cnb")
+		all = append(all, seed+theirMark(e))
+		if seed != "" {
+			wantContent(t, d, n, newImage(e.Platform.OSVersion))
 		}
-		wantContent(t, d, n, newImage(seed))
 	}
-	return seeds(ix)
+	return strings.Join(all, " ")
+}
+
+// theirMark marks an entry that only upstream can have written.
+func theirMark(e index.Entry) string {
+	if e.Origin != (index.Origin{}) {
+		return ""
+	}
+	return "upstream's " + e.Platform.OSVersion
 }
 
 // eachFault runs a task once for each of its calls that counts, with that call
@@ -95,7 +129,7 @@ func runFault(t *testing.T, tk task, template faults, at int, check func(t *test
 	o := store.Options{Root: filepath.Join(t.TempDir(), "manifests")}
 	n := mustName(t, subject)
 	healthy := hasty(o)
-	tk.prepare(t, healthy, n)
+	tk.prepare(t, healthy, n, o.Root)
 	f := template
 	f.mu, f.at = &sync.Mutex{}, at
 	err := tk.do(t.Context(), store.NewOn(o, f.open), n)
@@ -174,7 +208,7 @@ func checkFailed(t *testing.T, tk task, f *faults, err error, d *store.Dir, root
 	t.Helper()
 	got := stateOf(t, d, mustName(t, subject))
 	want := tk.old
-	if err == nil || committed(f) {
+	if err == nil || committed(tk, f) {
 		want = tk.new
 	}
 	if got != want {
@@ -183,7 +217,7 @@ func checkFailed(t *testing.T, tk task, f *faults, err error, d *store.Dir, root
 	if err != nil {
 		wantText(t, err, root, f.err.Error())
 	}
-	if s := strays(t, root); len(s) > 0 && !f.lasting && !committed(f) && !strings.HasPrefix(f.calls[f.at-1], "remove") {
+	if s := strays(t, root); len(s) > 0 && !f.lasting && !committed(tk, f) && !strings.HasPrefix(f.calls[f.at-1], "remove") {
 		t.Errorf("%s: left over: %q", f, s)
 	}
 	wantNextWriterToWork(t, f, d, root)
@@ -191,15 +225,13 @@ func checkFailed(t *testing.T, tk task, f *faults, err error, d *store.Dir, root
 
 // committed reports whether the call that failed came after the one by which
 // the change is seen, so that the old state is not there any more.
-func committed(f *faults) bool {
+func committed(tk task, f *faults) bool {
 	for i, c := range f.calls {
 		if i == f.at-1 && !f.lasting {
 			return false
 		}
-		if i == f.at-1 {
-			continue
-		}
-		if strings.HasPrefix(c, "rename ") && (strings.HasSuffix(c, "/index.json") || strings.Contains(c, "/tmp/out-") || strings.Contains(c, " tmp/out-")) {
+		changes := strings.HasPrefix(c, "rename ") || strings.HasPrefix(c, "remove ")
+		if i != f.at-1 && changes && strings.Contains(c, tk.shownBy) {
 			return true
 		}
 	}
@@ -215,7 +247,7 @@ func TestEachReadFails(t *testing.T) {
 			eachFault(t, tk, faults{counts: reading, err: syscall.EIO}, func(t *testing.T, f *faults, err error, d *store.Dir, root string) {
 				t.Helper()
 				got := stateOf(t, d, mustName(t, subject))
-				if err == nil && got != tk.new || err != nil && got != tk.old && !committed(f) {
+				if err == nil && got != tk.new || err != nil && got != tk.old && !committed(tk, f) {
 					t.Errorf("%s: the list has %q (%v)", f, got, err)
 				}
 				wantNextWriterToWork(t, f, d, root)

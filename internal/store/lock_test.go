@@ -3,6 +3,8 @@ package store_test
 import (
 	"bufio"
 	"context"
+	"errors"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -17,8 +19,8 @@ func startHolder(t *testing.T, root string) (*exec.Cmd, *bufio.Scanner) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := in.Close(); err != nil {
-			t.Log(err) // the process was killed
+		if err := in.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			t.Error(err)
 		}
 	})
 	lines := start(t, cmd)

@@ -321,7 +321,7 @@ func TestProcessKilledBeforeEachCall(t *testing.T) {
 			for at := 1; ; at++ {
 				root := filepath.Join(t.TempDir(), "manifests")
 				d := hasty(store.Options{Root: root})
-				tk.prepare(t, d, mustName(t, subject))
+				tk.prepare(t, d, mustName(t, subject), root)
 				out, err := command(t, job{Do: "task", Root: root, Seed: tk.name, Kill: at}).CombinedOutput()
 				got := stateOf(t, d, mustName(t, subject))
 				if err == nil {

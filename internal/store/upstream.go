@@ -19,6 +19,9 @@ type place struct {
 	dk disk
 	// ours are the names in it that are never upstream's.
 	ours []string
+	// shared says that it is the runtime directory, where other programs mount
+	// what not even root may enter.
+	shared bool
 }
 
 // upstream is where upstream's lists may be, the better place first.
@@ -39,7 +42,7 @@ type theirs struct {
 func (d *Dir) openUpstream(dk disk) (upstream, error) {
 	var u upstream
 	if dk != nil {
-		u.places = append(u.places, place{dk, []string{locksDir, tempDir, listsDir}})
+		u.places = append(u.places, place{dk: dk, ours: []string{locksDir, tempDir, listsDir}})
 	}
 	// A relative one is to be ignored
 	// (https://specifications.freedesktop.org/basedir-spec/0.8/#variables).
@@ -55,7 +58,7 @@ func (d *Dir) openUpstream(dk disk) (upstream, error) {
 		return upstream{}, err
 	}
 	u.runtime = runtime
-	u.places = append(u.places, place{dk: runtime})
+	u.places = append(u.places, place{dk: runtime, shared: true})
 	return u, nil
 }
 
@@ -102,20 +105,10 @@ func (u upstream) find(n index.Name) ([]theirs, error) {
 
 // read reads a directory as a list of upstream's; ok is false where it is none.
 // Other programs have directories beside it, so only what looks exactly as
-// upstream leaves it counts: the two files, no links, and no blobs, which a
-// layout of somebody else would have.
+// upstream leaves it counts.
 func (p place) read(dir string) (ix index.Index, ok bool, err error) {
-	if info, err := p.dk.Lstat(dir); err != nil || !info.IsDir() {
-		return index.Index{}, false, nil //nolint:nilerr // see above
-	}
-	for _, file := range []string{layoutFile, headFile} {
-		info, err := p.dk.Lstat(path.Join(dir, file))
-		if err != nil || !info.Mode().IsRegular() || info.Size() > index.MaxManifest {
-			return index.Index{}, false, nil //nolint:nilerr // see above
-		}
-	}
-	if _, err := p.dk.Lstat(path.Join(dir, blobsDir)); !errors.Is(err, fs.ErrNotExist) {
-		return index.Index{}, false, nil
+	if ok, err := p.looksLikeList(dir); err != nil || !ok {
+		return index.Index{}, false, err
 	}
 	raw, err := readAll(p.dk, path.Join(dir, headFile), index.MaxManifest)
 	if err != nil {
@@ -123,6 +116,32 @@ func (p place) read(dir string) (ix index.Index, ok bool, err error) {
 	}
 	ix, err = index.Parse(raw)
 	return ix, err == nil, nil
+}
+
+// looksLikeList asks for the two files, no links, and no blobs, which a layout
+// of somebody else would have.
+func (p place) looksLikeList(dir string) (bool, error) {
+	info, err := p.lstat(dir)
+	if err != nil || info == nil || !info.IsDir() {
+		return false, err
+	}
+	for _, file := range []string{layoutFile, headFile} {
+		info, err := p.lstat(path.Join(dir, file))
+		if err != nil || info == nil || !info.Mode().IsRegular() || info.Size() > index.MaxManifest {
+			return false, err
+		}
+	}
+	blobs, err := p.lstat(path.Join(dir, blobsDir))
+	return blobs == nil, err
+}
+
+// lstat returns no info where there is nothing, or nothing that is ours to see.
+func (p place) lstat(file string) (fs.FileInfo, error) {
+	info, err := p.dk.Lstat(file)
+	if errors.Is(err, fs.ErrNotExist) || p.shared && errors.Is(err, fs.ErrPermission) {
+		return nil, nil //nolint:nilnil // there is nothing
+	}
+	return info, err
 }
 
 // remove removes a list of upstream's: its two files, and the directory if
