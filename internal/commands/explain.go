@@ -102,6 +102,9 @@ func explain(streams *ui.Streams, program string, cause, err error) int {
 	for _, one := range flatten(err) {
 		explainOne(streams, program, list, one)
 	}
+	if unfinished, ok := errors.AsType[*index.Unfinished](err); ok {
+		streams.Tip("%s; the same command does what is left", unfinished.Summary())
+	}
 	return exitCode(err)
 }
 
