@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
 
 	"github.com/buildpacks-community/pack-manifest/internal/commands"
@@ -25,6 +26,7 @@ import (
 // TestMain lets the test binary be the program where a script runs it. The
 // registries of scripts are closed by the end of each, so nothing may be left.
 func TestMain(m *testing.M) {
+	cobra.EnableCommandSorting = false // else the first of parallel tests to start the program writes it
 	testscript.Main(leakFree{m}, map[string]func(){"pack": run, "pack-manifest": run})
 }
 
@@ -64,6 +66,17 @@ func run() { os.Exit(commands.Main(context.Background(), commands.OSProcess("tes
 //	mask FILE OUT
 //	             write FILE to OUT with the hosts of registries replaced by
 //	             their names and digests by DIGEST
+//	fault NAME METHOD PATH ACTION [TIMES]
+//	             make requests fail whose path PATH, a regular expression, fits;
+//	             ACTION is one of actions
+//	hub NAME USER PASSWORD
+//	             start Docker Hub, and send everything there that is asked of
+//	             index.docker.io
+//	upstream LIST FORMAT REF...
+//	             leave a list of images of a registry as upstream pack does;
+//	             ANNOTATION=VALUE among the references annotates the one before
+//
+// $ESC is an escape character, $CSI the same of C1, $RLO turns text around.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -77,7 +90,7 @@ func TestScripts(t *testing.T) {
 			"requests": count(func(r *testhelpers.Registry) int { return len(r.Requests()) }),
 			"writes":   count((*testhelpers.Registry).Writes),
 			"exits":    cmdExits, "sha256": cmdSHA256, "mask": cmdMask,
-			"corrupt": cmdCorrupt, "auth": cmdAuth,
+			"corrupt": cmdCorrupt, "auth": cmdAuth, "fault": cmdFault, "hub": cmdHub, "upstream": cmdUpstream,
 		},
 	})
 }
@@ -96,13 +109,29 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("PACK_HOME", filepath.Join(env.WorkDir, ".pack"))
 	env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, ".docker"))
 	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("ESC", "\x1b")
+	env.Setenv("CSI", "\u009b")
+	env.Setenv("RLO", "\u202e")
 	return nil
 }
 
-func tbOf(ts *testscript.TestScript) testing.TB { return ts.Value(tbKey{}).(testing.TB) }
+// value is what setUp gave to a script.
+func value[T any](ts *testscript.TestScript, key any) T {
+	v, ok := ts.Value(key).(T)
+	if !ok {
+		ts.Fatalf("the script has no %T", key)
+	}
+	return v
+}
+
+func tbOf(ts *testscript.TestScript) testing.TB { return value[testing.TB](ts, tbKey{}) }
+
+func registries(ts *testscript.TestScript) map[string]*testhelpers.Registry {
+	return value[map[string]*testhelpers.Registry](ts, registriesKey{})
+}
 
 func registryOf(ts *testscript.TestScript, name string) *testhelpers.Registry {
-	reg := ts.Value(registriesKey{}).(map[string]*testhelpers.Registry)[name]
+	reg := registries(ts)[name]
 	if reg == nil {
 		ts.Fatalf("no registry %q", name)
 	}
@@ -125,7 +154,7 @@ func cmdRegistry(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	reg := testhelpers.NewRegistry(tbOf(ts), options...)
-	ts.Value(registriesKey{}).(map[string]*testhelpers.Registry)[name] = reg
+	registries(ts)[name] = reg
 	ts.Setenv(name, reg.Host)
 	if slices.Contains(args, "tls") {
 		ts.Setenv(name+"_CA", reg.CAFile())
@@ -168,7 +197,7 @@ func spec(ts *testscript.TestScript, platform string, words []string) testhelper
 // hostOf finds the registry that a reference is for.
 func hostOf(ts *testscript.TestScript, ref string) *testhelpers.Registry {
 	host, _, _ := strings.Cut(ref, "/")
-	for _, reg := range ts.Value(registriesKey{}).(map[string]*testhelpers.Registry) {
+	for _, reg := range registries(ts) {
 		if reg.Host == host {
 			return reg
 		}
@@ -254,7 +283,7 @@ func cmdSHA256(ts *testscript.TestScript, _ bool, args []string) {
 // replaced by fixed names, so that it can be compared with text in a script.
 func cmdMask(ts *testscript.TestScript, _ bool, args []string) {
 	text := []byte(ts.ReadFile(args[0]))
-	for name, reg := range ts.Value(registriesKey{}).(map[string]*testhelpers.Registry) {
+	for name, reg := range registries(ts) {
 		text = bytes.ReplaceAll(text, []byte(reg.Host), []byte(name))
 	}
 	for {
