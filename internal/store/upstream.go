@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -138,7 +139,7 @@ func (p place) looksLikeList(dir string) (bool, error) {
 // lstat returns no info where there is nothing, or nothing that is ours to see.
 func (p place) lstat(file string) (fs.FileInfo, error) {
 	info, err := p.dk.Lstat(file)
-	if errors.Is(err, fs.ErrNotExist) || p.shared && errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG) || p.shared && errors.Is(err, fs.ErrPermission) {
 		return nil, nil //nolint:nilnil // there is nothing
 	}
 	return info, err
@@ -198,12 +199,15 @@ func (p place) names() ([]index.Name, error) {
 	return names, nil
 }
 
+// nameMax is how long the name of a file can be at most, nearly everywhere.
+const nameMax = 255
+
 // theirDirs returns the names of the directories in which upstream keeps a list
 // of that name, for every spelling that it may have been given.
 func theirDirs(n index.Name) []string {
 	var dirs []string
 	for _, s := range spellings(n) {
-		if dir := safeName(s); !slices.Contains(dirs, dir) {
+		if dir := safeName(s); len(dir) <= nameMax && !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
 	}

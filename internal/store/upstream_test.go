@@ -283,10 +283,15 @@ func TestH1ForeignDirectoriesAreLeftAlone(t *testing.T) {
 		if err := os.Symlink("../linked", filepath.Join(place, "linked")); err != nil {
 			t.Fatal(err)
 		}
+		layUpstream(t, place, "filelinked", ociIndex, a)
+		head := filepath.Join(place, "filelinked", "index.json")
+		if err := errors.Join(os.Rename(head, head+"-away"), os.Symlink("index.json-away", head)); err != nil {
+			t.Fatal(err)
+		}
 		writeFile(t, filepath.Join(place, "bus"), nil)
 	}
 	before := tree(t, runtime)
-	for _, s := range []string{"systemd", "onlyindex", "onlylayout", "broken", "alayout", "linked", "bus", "v1", "locks", "tmp"} {
+	for _, s := range []string{"systemd", "onlyindex", "onlylayout", "broken", "alayout", "linked", "filelinked", "bus", "v1", "locks", "tmp"} {
 		n := mustName(t, s)
 		_, err := d.Get(t.Context(), n)
 		wantKind(t, err, index.ErrNotFound)
