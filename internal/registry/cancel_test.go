@@ -120,6 +120,9 @@ func stops(t *testing.T, hit <-chan struct{}, work func(context.Context) error) 
 	select {
 	case err := <-done:
 		wants(t, err, context.Canceled)
+		if errors.Is(err, index.ErrUnreachable) {
+			t.Errorf("the registry is blamed: %v", err)
+		}
 	case <-time.After(time.Second):
 		t.Error("still at work a second after it was stopped")
 	}

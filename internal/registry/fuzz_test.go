@@ -86,7 +86,7 @@ func FuzzPrintable(f *testing.F) {
 
 // FuzzRegistryAuth: no text makes it panic, or is repeated in an error.
 func FuzzRegistryAuth(f *testing.F) {
-	for _, s := range []string{"", "{}", basic("r.io", "p"), `{"r.io":"Bearer x"}`, `{"docker.io":"X-Identity x"}`, `{"":""}`, "null", "[1]"} {
+	for _, s := range []string{"", "{}", basic("r.io", "p"), `{"r.io":"Bearer x"}`, `{"docker.io":"X-Identity x"}`, `{"":""}`, `{"r.io":"Basic Og=="}`, "null", "[1]"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

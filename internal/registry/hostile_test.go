@@ -138,6 +138,14 @@ func TestHostileLists(t *testing.T) {
 		{"a config that is no JSON", func(h raw) string {
 			return listOf(h.image("nonsense"))
 		}, "invalid character"},
+		{"a config of another size than declared", func(h raw) string {
+			config := strings.Replace(h.put(v1Config, "application/vnd.oci.image.config.v1+json"), `"size":`, `"size":1`, 1)
+			return listOf(h.put(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[]}`, ociImage, config), ociImage))
+		}, "is said to have"},
+		{"a config of a gigabyte", func(h raw) string {
+			config := strings.Replace(h.put(v1Config, "application/vnd.oci.image.config.v1+json"), `"size":`, `"size":10000000`, 1)
+			return listOf(h.put(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[]}`, ociImage, config), ociImage))
+		}, "more than 4194304"},
 		{"a config with a diff ID too many", func(h raw) string {
 			return listOf(h.image(config))
 		}, "1 diff IDs for 0 layers"},
@@ -165,6 +173,17 @@ const v1Config = `{"os":"linux","architecture":"amd64","rootfs":{"type":"layers"
 func (h raw) image(config string) string {
 	return h.put(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[]}`, ociImage,
 		h.put(config, "application/vnd.oci.image.config.v1+json")), ociImage)
+}
+
+// TestPageAsManifest: R10: a document that does not say what it is, is not what
+// any page may be.
+func TestPageAsManifest(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	reg.Inject(testhelpers.Fault{Match: "/manifests/", Do: testhelpers.Status(200, map[string]string{"Content-Type": "text/html"},
+		`{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"`+other+`","size":2},"layers":[]}`)})
+	_, err := newClient(t).Resolve(t.Context(), reg.Host+"/a/list:1")
+	wants(t, err, index.ErrInvalid, reg.Host+"/a/list:1", `"text/html" is neither an image manifest nor a list`)
 }
 
 // TestDigestIsEnforced: CVE-2025-24882: what is asked for by digest has it.

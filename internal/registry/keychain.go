@@ -112,10 +112,10 @@ func parseAuthorization(value string) (authn.AuthConfig, error) {
 	switch strings.ToLower(scheme) {
 	case "basic":
 		raw, err := base64.StdEncoding.DecodeString(credentials)
-		if err != nil || !strings.Contains(string(raw), ":") {
+		user, password, ok := strings.Cut(string(raw), ":")
+		if err != nil || !ok || user == "" {
 			return authn.AuthConfig{}, errors.New("its credentials are not base64 of user:password")
 		}
-		user, password, _ := strings.Cut(string(raw), ":")
 		return authn.AuthConfig{Username: user, Password: password, Auth: credentials}, nil
 	case "bearer":
 		return authn.AuthConfig{RegistryToken: credentials}, nil

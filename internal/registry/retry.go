@@ -51,14 +51,15 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// once makes the request and reads the answer.
+// once makes the request and reads the answer, so that it no longer counts as in
+// flight.
 func (r *retrier) once(req *http.Request) (*http.Response, error) {
 	resp, err := r.inner.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
 	success := resp.StatusCode < http.StatusMultipleChoices
-	if req.Method == http.MethodHead || (success && req.Context().Value(keyStream) != nil) {
+	if success && req.Context().Value(keyStream) != nil {
 		return resp, nil
 	}
 	limit := index.MaxManifest

@@ -72,10 +72,11 @@ func TestUploadFaults(t *testing.T) {
 	}
 	post, put := http.MethodPost, http.MethodPut
 	for _, row := range []struct {
-		name  string
-		fault testhelpers.Fault
-		want  error
-		texts []string
+		name    string
+		fault   testhelpers.Fault
+		want    error
+		texts   []string
+		faulted int
 	}{
 		{name: "R29 a relative Location", fault: testhelpers.Fault{Method: post, Do: location(func(_ *http.Request, l string) string {
 			return l[strings.LastIndexByte(l, '/')+1:]
@@ -98,7 +99,7 @@ func TestUploadFaults(t *testing.T) {
 		{name: "500 while sending", fault: testhelpers.Fault{Method: put, Match: uploads, Times: 2, Do: testhelpers.Status(500, nil, "")}},
 		{
 			name: "500 for ever", fault: testhelpers.Fault{Method: put, Match: uploads, Do: testhelpers.Status(500, nil, "")},
-			want: index.ErrRefused, texts: []string{"500", "a/list@sha256:"},
+			want: index.ErrRefused, texts: []string{"500", "a/list@sha256:"}, faulted: 5,
 		},
 		{
 			name: "R13 another digest", fault: testhelpers.Fault{Method: put, Match: uploads, Do: testhelpers.Header("Docker-Content-Digest", other)},
@@ -129,7 +130,10 @@ func TestUploadFaults(t *testing.T) {
 			reg.Inject(row.fault)
 			m, _ := local(t, image(t, 0))
 			pub := publication(t, []index.Manifest{m}, reg.Host+"/a/list:1")
-			_, err := publish(t, newClient(t), pub)
+			_, err := publish(t, newClient(t, jobs(1)), pub)
+			if row.faulted != 0 && reg.Faulted() != row.faulted {
+				t.Errorf("%d tries, want %d", reg.Faulted(), row.faulted)
+			}
 			if row.want != nil {
 				wants(t, err, row.want, append(row.texts, reg.Host)...)
 				return
@@ -226,8 +230,12 @@ func TestLocalContentIsVerified(t *testing.T) {
 				m.Layers[i].Open = changed(l, change)
 			}
 			pub := publication(t, []index.Manifest{m}, reg.Host+"/a/list:1")
-			_, err := publish(t, newClient(t), pub)
+			w := &waits{}
+			_, err := publish(t, newClient(t, sleeping(w), jobs(1)), pub)
 			wants(t, err, index.ErrInvalid, name, reg.Host+"/a/list@sha256:")
+			if len(w.slept()) != 0 {
+				t.Errorf("it was tried again after %v", w.slept())
+			}
 			for _, r := range reg.Requests() {
 				if r.Kind == "upload" && r.Method == http.MethodPut && r.Status == http.StatusCreated && r.BytesIn != int64(len(m.RawConfig)) {
 					t.Errorf("%s %s was stored", r.Method, r.Path)
