@@ -42,7 +42,7 @@ platform flags set what one image is for; they fill in or override its config.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.request.Replace, "replace", false, "Take the place of the image of the same platform")
 	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation `KEY=VALUE` of the entry (repeatable)")
-	flags.Bool("all", true, "Take every image of a source that is a list")
+	addSelection(cmd, &o.request.Selection)
 	o.platformFlags.addFlags(cmd)
 	o.reach.addFlags(cmd)
 	o.addJobs(cmd)

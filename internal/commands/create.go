@@ -56,7 +56,7 @@ On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation `KEY=VALUE` of the list (repeatable)")
 	flags.BoolVar(&o.request.Replace, "replace", false, "Make the list anew if there is one of the name")
 	flags.BoolVar(&o.request.Amend, "amend", false, "Add to the list if there is one of the name")
-	flags.Bool("all", true, "Take every image of a source that is a list")
+	addSelection(cmd, &o.request.Selection)
 	o.addFlags(cmd)
 	o.addJobs(cmd)
 	completeFormat(cmd)

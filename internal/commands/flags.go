@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/buildpacks-community/pack-manifest/pkg/client"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
@@ -26,6 +27,19 @@ func parseAnnotations(texts []string) (map[string]string, error) {
 		annotations[key] = value
 	}
 	return annotations, nil
+}
+
+// addSelection adds the flags that say which images of sources are taken.
+func addSelection(cmd *cobra.Command, s *client.Selection) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&s.Platforms, "platform", nil, "Take the images for this `PLATFORM` only, and their attestations (repeatable)")
+	flags.BoolVar(&s.Nested, "nested", false, "Keep a source that is a list as one entry that refers to it")
+	flags.Bool("all", true, "Take every image of a source that is a list")
+	addPreserve(cmd, &s.PreserveDigests)
+}
+
+func addPreserve(cmd *cobra.Command, preserve *bool) {
+	cmd.Flags().BoolVar(preserve, "preserve-digests", false, "Never convert an image to the format of the list")
 }
 
 // platformFlags are the fields of a platform as flags.

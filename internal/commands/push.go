@@ -43,6 +43,7 @@ On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 or oci (default: the list's own)")
 	flags.StringArrayVar(&o.request.Tags, "tag", nil, "A further `TAG` of the repository, for the list (repeatable)")
 	flags.BoolVarP(&o.request.Purge, "purge", "p", false, "Delete the list here once it is published and verified")
+	addPreserve(cmd, &o.request.PreserveDigests)
 	o.addFlags(cmd)
 	o.addJobs(cmd)
 	completeFormat(cmd)

@@ -22,6 +22,10 @@ func (r *reporter) event(e client.Event) {
 		tellFinding(r.streams, r.program, r.list, *e.Finding)
 	case e.Step != nil:
 		r.step(*e.Step)
+	case e.Converted != nil:
+		m := e.Converted
+		f, _ := index.FormatOf(m.MediaType)
+		r.streams.Info("Converted image %s to %s: %s is now %s", orNone(m.PlatformString()), f, m.Converted, m.Digest)
 	}
 }
 

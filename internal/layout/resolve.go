@@ -45,7 +45,6 @@ type resolver struct {
 	origin  index.Origin
 	seen    int   // descriptors
 	bytes   int64 // of manifests and configs
-	found   []index.Manifest
 }
 
 func resolve(ctx context.Context, c content, origin index.Origin) ([]index.Manifest, error) {
@@ -61,13 +60,14 @@ func resolve(ctx context.Context, c content, origin index.Origin) ([]index.Manif
 		return nil, fmt.Errorf("%s: %w", indexFile, err)
 	}
 	r := &resolver{content: c, origin: origin}
-	if err := r.list(ctx, list, 0); err != nil {
+	found, err := r.list(ctx, list, 0)
+	if err != nil {
 		return nil, err
 	}
-	if len(r.found) == 0 {
+	if len(index.Flatten(found)) == 0 {
 		return nil, fmt.Errorf("%s refers to no image", indexFile)
 	}
-	return r.found, nil
+	return found, nil
 }
 
 func checkMarker(c content) error {
@@ -97,43 +97,46 @@ func notALayout(c content, err error) error {
 	return err
 }
 
-// list adds the images of a list in order. depth is how many lists led to it; no
-// list can lead to itself, since it would have to contain its own digest.
-func (r *resolver) list(ctx context.Context, list index.Index, depth int) error {
+// list returns what a list refers to, in order. depth is how many lists led to
+// it; no list can lead to itself, since it would have to contain its own digest.
+func (r *resolver) list(ctx context.Context, list index.Index, depth int) ([]index.Manifest, error) {
 	if depth > maxDepth {
-		return fmt.Errorf("lists refer to lists more than %d deep", maxDepth)
+		return nil, fmt.Errorf("lists refer to lists more than %d deep", maxDepth)
 	}
+	var found []index.Manifest
 	for _, e := range list.Entries() {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
 		if r.seen++; r.seen > maxDescriptors {
-			return fmt.Errorf("it refers to more than %d images and lists", maxDescriptors)
+			return nil, fmt.Errorf("it refers to more than %d images and lists", maxDescriptors)
 		}
-		if err := r.entry(ctx, e, depth); err != nil {
-			return err
+		m, err := r.entry(ctx, e, depth)
+		if err != nil {
+			return nil, err
+		}
+		if !contains(found, m) {
+			found = append(found, m)
 		}
 	}
-	return nil
+	return found, nil
 }
 
-func (r *resolver) entry(ctx context.Context, e index.Entry, depth int) error {
+func (r *resolver) entry(ctx context.Context, e index.Entry, depth int) (index.Manifest, error) {
 	if !e.MediaType.IsIndex() {
-		m, err := r.image(e)
-		if err == nil {
-			r.add(m)
-		}
-		return err
+		return r.image(e)
 	}
 	raw, err := r.manifest(e)
 	if err != nil {
-		return err
+		return index.Manifest{}, err
 	}
 	nested, err := parseList(raw, e.MediaType)
 	if err != nil {
-		return fmt.Errorf("list %s: %w", e.Digest, err)
+		return index.Manifest{}, fmt.Errorf("list %s: %w", e.Digest, err)
 	}
-	return r.list(ctx, nested, depth+1)
+	m := index.Manifest{Entry: r.describe(e), Raw: raw}
+	m.Children, err = r.list(ctx, nested, depth+1)
+	return m, err
 }
 
 func parseList(raw []byte, declared types.MediaType) (index.Index, error) {
@@ -143,15 +146,12 @@ func parseList(raw []byte, declared types.MediaType) (index.Index, error) {
 	return index.Parse(raw)
 }
 
-// add keeps an image, unless it is there already: skopeo describes an image
-// once for every name that it has in the archive.
-func (r *resolver) add(m index.Manifest) {
-	again := slices.ContainsFunc(r.found, func(o index.Manifest) bool {
+// contains reports whether what m describes is there already: skopeo describes
+// an image once for every name that it has in the archive.
+func contains(found []index.Manifest, m index.Manifest) bool {
+	return slices.ContainsFunc(found, func(o index.Manifest) bool {
 		return o.Digest == m.Digest && o.PlatformString() == m.PlatformString() && maps.Equal(o.Annotations, m.Annotations)
 	})
-	if !again {
-		r.found = append(r.found, m)
-	}
 }
 
 // image reads one image by its descriptor.

@@ -32,8 +32,8 @@ type resolution struct {
 	bytes   atomic.Int64
 }
 
-// Resolve returns the images that a reference names: one for an image, those of
-// a list in the list's order, lists in it replaced by their own. Each has its
+// Resolve returns what a reference names: an image, or a list with what it
+// refers to as Children, in the list's order, lists in it likewise. Each image has its
 // manifest's bytes and its config; entries of a list keep what the list says of
 // them, and get the platform of their config only where the list gives none.
 // Attestations stay, without their config, and so does what is no image, with
@@ -56,7 +56,8 @@ func (c *Client) Resolve(ctx context.Context, ref string) ([]index.Manifest, err
 		Kind: index.SourceRegistry, Ref: ref, Repository: parsed.Context().Name(), Pin: top.digest,
 	}}
 	if top.mediaType.IsIndex() {
-		return r.list(ctx, top.raw, []v1.Hash{top.digest})
+		m, err := r.list(ctx, top.entry(), top.raw, []v1.Hash{top.digest})
+		return []index.Manifest{m}, err
 	}
 	m, err := r.single(ctx, top)
 	if err != nil {
@@ -65,68 +66,70 @@ func (c *Client) Resolve(ctx context.Context, ref string) ([]index.Manifest, err
 	return []index.Manifest{m}, nil
 }
 
+// entry is the entry of what no list tells of.
+func (d document) entry() index.Entry {
+	return index.Entry{Descriptor: v1.Descriptor{MediaType: d.mediaType, Size: int64(len(d.raw)), Digest: d.digest}}
+}
+
 // single returns an image that no list tells of.
 func (r *resolution) single(ctx context.Context, d document) (index.Manifest, error) {
 	manifest, err := index.ParseImage(d.raw, d.mediaType)
 	if err != nil {
 		return index.Manifest{}, fmt.Errorf("%w: %w", errContent, err)
 	}
-	return r.image(ctx, index.Entry{Descriptor: v1.Descriptor{
-		MediaType: d.mediaType, Size: int64(len(d.raw)), Digest: d.digest, ArtifactType: manifest.ArtifactType,
-	}}, d.raw)
+	e := d.entry()
+	e.ArtifactType = manifest.ArtifactType
+	return r.image(ctx, e, d.raw)
 }
 
-// list returns the images of a list. path holds the digests of the lists that
-// led here, it included.
-func (r *resolution) list(ctx context.Context, raw []byte, path []v1.Hash) ([]index.Manifest, error) {
+// list returns a list with what it refers to. path holds the digests of the
+// lists that led here, it included.
+func (r *resolution) list(ctx context.Context, e index.Entry, raw []byte, path []v1.Hash) (index.Manifest, error) {
 	thing := r.thing(path[len(path)-1])
 	ix, err := index.Parse(raw)
 	if err != nil {
-		return nil, &index.Fault{Kind: index.ErrInvalid, Thing: thing, Cause: err}
+		return index.Manifest{}, &index.Fault{Kind: index.ErrInvalid, Thing: thing, Cause: err}
 	}
 	if len(path) > maxDepth {
-		return nil, index.Faultf(index.ErrInvalid, thing, "lists in lists, more than %d deep", maxDepth)
+		return index.Manifest{}, index.Faultf(index.ErrInvalid, thing, "lists in lists, more than %d deep", maxDepth)
 	}
 	if r.entries.Add(int64(ix.Len())) > maxEntries {
-		return nil, index.Faultf(index.ErrInvalid, r.origin.Ref, "more than %d entries", maxEntries)
+		return index.Manifest{}, index.Faultf(index.ErrInvalid, r.origin.Ref, "more than %d entries", maxEntries)
 	}
+	e.Origin = r.origin
 	entries := ix.Entries()
-	found := make([][]index.Manifest, len(entries))
+	m := index.Manifest{Entry: e, Raw: raw, Children: make([]index.Manifest, len(entries))}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(r.client.opts.Jobs)
 	for i, e := range entries {
 		group.Go(func() error {
 			var err error
-			found[i], err = r.entry(ctx, e, path)
+			m.Children[i], err = r.entry(ctx, e, path)
 			return classify(ctx, r.thing(e.Digest), err)
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return slices.Concat(found...), nil
+	return m, group.Wait()
 }
 
 // entry returns what one entry of a list stands for.
-func (r *resolution) entry(ctx context.Context, e index.Entry, path []v1.Hash) ([]index.Manifest, error) {
+func (r *resolution) entry(ctx context.Context, e index.Entry, path []v1.Hash) (index.Manifest, error) {
 	if slices.Contains(path, e.Digest) {
-		return nil, fmt.Errorf("%w: the list contains itself", errContent)
+		return index.Manifest{}, fmt.Errorf("%w: the list contains itself", errContent)
 	}
 	d, err := r.client.manifest(ctx, r.session, e.Digest.String(), e.Digest)
 	if err != nil {
-		return nil, err
+		return index.Manifest{}, err
 	}
 	if err := checkSize(d.raw, e.Descriptor); err != nil {
-		return nil, err
+		return index.Manifest{}, err
 	}
 	if d.mediaType != e.MediaType {
-		return nil, fmt.Errorf("%w: media type %q was declared as %q", errContent, d.mediaType, e.MediaType)
+		return index.Manifest{}, fmt.Errorf("%w: media type %q was declared as %q", errContent, d.mediaType, e.MediaType)
 	}
 	if d.mediaType.IsIndex() {
-		return r.list(ctx, d.raw, append(slices.Clone(path), e.Digest))
+		return r.list(ctx, e, d.raw, append(slices.Clone(path), e.Digest))
 	}
-	m, err := r.image(ctx, e, d.raw)
-	return []index.Manifest{m}, err
+	return r.image(ctx, e, d.raw)
 }
 
 // image reads what an image's entry refers to.

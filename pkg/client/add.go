@@ -10,8 +10,9 @@ import (
 
 // AddRequest asks to add images to a list that is kept.
 type AddRequest struct {
-	Name        string
-	Sources     []string
+	Name    string
+	Sources []string
+	Selection
 	Platform    index.PlatformPatch // of the one image that Sources means
 	Annotations map[string]string   // of each image
 	Replace     bool                // take the place of the image of the same platform
@@ -24,10 +25,11 @@ func (c *Client) Add(ctx context.Context, req AddRequest) (ListResult, error) {
 	if err != nil {
 		return ListResult{}, err
 	}
-	if _, err := c.store.Get(ctx, n); err != nil {
+	list, err := c.store.Get(ctx, n)
+	if err != nil {
 		return ListResult{}, err
 	}
-	manifests, err := c.resolve(ctx, sources)
+	manifests, err := c.gather(ctx, sources, req.Selection, list.Format())
 	if err != nil {
 		return ListResult{}, err
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
-// Source resolves what a user typed to the images that it means, in order:
-// one for an image, each of its images for a list. It reads manifests and
+// Source resolves what a user typed to what it means, in order: images, and
+// lists with what they refer to as Children. It reads manifests and
 // configs, never layers. Errors are of the kinds ErrNotFound, ErrDenied,
 // ErrUnreachable, ErrRefused and ErrInvalid.
 type Source interface {
@@ -63,6 +63,8 @@ type Registry interface {
 type Event struct {
 	Finding *index.Finding // a rule found something that stops nothing
 	Step    *index.Step    // a step of publishing is done
+
+	Converted *index.Manifest // an image was converted; see its Converted
 }
 
 // Client carries out the verbs. Make it with [New]; its zero value has no ports.

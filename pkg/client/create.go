@@ -14,8 +14,9 @@ import (
 
 // CreateRequest asks for a list of sources.
 type CreateRequest struct {
-	Name        string
-	Sources     []string // at least one, in the order that the list shall have
+	Name    string
+	Sources []string // at least one, in the order that the list shall have
+	Selection
 	Format      index.Format
 	Annotations map[string]string // of the list; an error with index.V2S2
 
@@ -66,7 +67,7 @@ func (c *Client) createLocal(ctx context.Context, req CreateRequest, n index.Nam
 	if err := c.checkFree(ctx, req, n); err != nil {
 		return ListResult{}, err
 	}
-	manifests, err := c.resolve(ctx, sources)
+	manifests, err := c.gather(ctx, sources, req.Selection, req.Format)
 	if err != nil {
 		return ListResult{}, err
 	}
@@ -133,7 +134,7 @@ func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index
 		return ListResult{}, err
 	}
 	c.registry.WillPublish(to[0].Repository, repositories(sources))
-	manifests, err := c.resolve(ctx, sources)
+	manifests, err := c.gather(ctx, sources, req.Selection, req.Format)
 	if err != nil {
 		return ListResult{}, err
 	}

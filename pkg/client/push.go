@@ -2,13 +2,8 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
@@ -16,9 +11,11 @@ import (
 // PushRequest asks to publish a list that is kept.
 type PushRequest struct {
 	Name   string
-	Format *index.Format // nil for the list's own
-	Tags   []string      // further tags of the same repository
-	Purge  bool          // delete the list here once it is published and verified
+	Format *index.Format // nil for the list's own; the images are converted, too
+	// PreserveDigests converts the list only.
+	PreserveDigests bool
+	Tags            []string // further tags of the same repository
+	Purge           bool     // delete the list here once it is published and verified
 }
 
 // Push publishes a list that is kept: children first, then the list, then its
@@ -38,13 +35,17 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) 
 	if err != nil {
 		return ListResult{}, err
 	}
+	children, err := c.children(ctx, n, ix)
+	if err != nil {
+		return ListResult{}, err
+	}
 	result := ListResult{Name: n, Index: ix}
 	if req.Format != nil {
-		if result.Index, result.Diff, err = ix.Apply(index.Convert(*req.Format)); err != nil {
+		if result.Index, children, err = c.reformat(ix, children, req); err != nil {
 			return ListResult{}, err
 		}
 	}
-	if err := c.pushTo(ctx, n, result.Index, to); err != nil {
+	if err := c.pushTo(ctx, result.Index, children, to); err != nil {
 		return ListResult{}, err
 	}
 	if req.Purge {
@@ -53,11 +54,25 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) 
 	return result, nil
 }
 
-func (c *Client) pushTo(ctx context.Context, n index.Name, ix index.Index, to []name.Tag) error {
-	children, err := c.children(ctx, n, ix)
-	if err != nil {
-		return err
+// reformat returns a list and its children in the format of the request.
+func (c *Client) reformat(ix index.Index, children []index.Manifest, req PushRequest) (index.Index, []index.Manifest, error) {
+	to := *req.Format
+	if !req.PreserveDigests {
+		for _, m := range children {
+			if f, ok := index.FormatOf(m.MediaType); ok && f != to && m.Raw == nil {
+				return ix, nil, contentMissing(m)
+			}
+		}
+		var err error
+		if children, err = c.convert(children, to); err != nil {
+			return ix, nil, err
+		}
 	}
+	ix, _, err := ix.Apply(index.Substitute(children...), index.Convert(to))
+	return ix, inOrder(ix, children), err
+}
+
+func (c *Client) pushTo(ctx context.Context, ix index.Index, children []index.Manifest, to []name.Tag) error {
 	findings, err := check(ix, index.Publish, children)
 	c.report(findings)
 	if err != nil {
@@ -76,75 +91,4 @@ func origins(ix index.Index) []name.Repository {
 		}
 	}
 	return repos
-}
-
-// children reads what is kept of each entry. An entry whose manifest is not
-// kept (upstream's lists have none) comes without it.
-func (c *Client) children(ctx context.Context, n index.Name, ix index.Index) ([]index.Manifest, error) {
-	var manifests []index.Manifest
-	for _, e := range ix.Entries() {
-		m, err := c.child(ctx, n, e)
-		if err != nil {
-			return nil, err
-		}
-		manifests = append(manifests, m)
-	}
-	return manifests, nil
-}
-
-func (c *Client) child(ctx context.Context, n index.Name, e index.Entry) (index.Manifest, error) {
-	m := index.Manifest{Entry: e}
-	raw, err := c.read(ctx, n, e.Digest)
-	if err != nil || raw == nil {
-		return m, err
-	}
-	m.Raw = raw
-	image, err := index.ParseImage(raw, e.MediaType)
-	if err != nil {
-		return m, fmt.Errorf("list %q: entry %s: %w", n.Familiar(), e.Digest, err)
-	}
-	if m.RawConfig, err = c.read(ctx, n, image.Config.Digest); err != nil {
-		return m, err
-	}
-	if image.Config.MediaType.IsConfig() && m.RawConfig != nil {
-		m.Config = &v1.ConfigFile{}
-		if err := json.Unmarshal(m.RawConfig, m.Config); err != nil {
-			return m, index.Faultf(index.ErrCorrupt, fmt.Sprintf("list %q", n.Familiar()), "config of %s: %w", e.Digest, err)
-		}
-	}
-	for _, l := range image.Layers {
-		b, err := c.store.Blob(ctx, n, l.Digest)
-		switch {
-		case err == nil:
-			m.Layers = append(m.Layers, b)
-		case !errors.Is(err, index.ErrNotFound):
-			return m, err
-		}
-	}
-	return m, nil
-}
-
-// read returns content of a list, nil where it is not kept.
-func (c *Client) read(ctx context.Context, n index.Name, digest v1.Hash) ([]byte, error) {
-	b, err := c.store.Blob(ctx, n, digest)
-	if errors.Is(err, index.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return readBlob(b)
-}
-
-// readBlob reads a manifest or config, which the store verifies.
-func readBlob(b index.Blob) (raw []byte, err error) {
-	if b.Size > index.MaxManifest {
-		return nil, index.Faultf(index.ErrCorrupt, b.Digest.String(), "a manifest or config of %d bytes", b.Size)
-	}
-	r, err := b.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	return io.ReadAll(r)
 }

@@ -108,9 +108,9 @@ func cutScheme(s string) (scheme, rest string) {
 }
 
 // resolve resolves all sources side by side and returns their images in the
-// order of the sources. All faults are reported together. Each image is
+// order of the sources; with nested, a list of several images stays a list. All faults are reported together. Each image is
 // resolved with ctx itself: what is read may be read on later.
-func (c *Client) resolve(ctx context.Context, sources []source) ([]index.Manifest, error) {
+func (c *Client) resolve(ctx context.Context, sources []source, nested bool) ([]index.Manifest, error) {
 	found := make([][]index.Manifest, len(sources))
 	faults := make([]error, len(sources))
 	free := make(chan struct{}, c.jobs)
@@ -119,7 +119,7 @@ func (c *Client) resolve(ctx context.Context, sources []source) ([]index.Manifes
 		all.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
-			found[i], faults[i] = c.resolveOne(ctx, s)
+			found[i], faults[i] = c.resolveOne(ctx, s, nested)
 		})
 	}
 	all.Wait()
@@ -136,7 +136,7 @@ func (c *Client) resolve(ctx context.Context, sources []source) ([]index.Manifes
 	return manifests, nil
 }
 
-func (c *Client) resolveOne(ctx context.Context, s source) ([]index.Manifest, error) {
+func (c *Client) resolveOne(ctx context.Context, s source, nested bool) ([]index.Manifest, error) {
 	reader := Source(c.registry)
 	if s.kind == index.SourceArchive {
 		reader = c.archives
@@ -144,6 +144,12 @@ func (c *Client) resolveOne(ctx context.Context, s source) ([]index.Manifest, er
 	manifests, err := reader.Resolve(ctx, s.ref)
 	if err != nil {
 		return nil, err
+	}
+	if !nested || len(index.Flatten(manifests)) == 1 {
+		manifests = index.Flatten(manifests)
+	}
+	if len(manifests) == 0 {
+		return nil, index.Faultf(index.ErrInvalid, fmt.Sprintf("source %q", s.typed), "it is a list without an image")
 	}
 	for i := range manifests {
 		manifests[i].Origin.Ref = s.origin

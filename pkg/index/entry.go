@@ -120,6 +120,19 @@ type Manifest struct {
 	Children []Manifest
 }
 
+// Flatten replaces each list by what it refers to, and so on down, in order.
+func Flatten(manifests []Manifest) []Manifest {
+	var flat []Manifest
+	for _, m := range manifests {
+		if m.MediaType.IsIndex() {
+			flat = append(flat, Flatten(m.Children)...)
+			continue
+		}
+		flat = append(flat, m)
+	}
+	return flat
+}
+
 // Blobs returns all the content of m that is at hand: manifest, config, layers.
 func (m Manifest) Blobs() []Blob {
 	blobs := []Blob{BytesBlob(m.Digest, m.Raw)}

@@ -29,6 +29,9 @@ const (
 	asTyped         // the source, letter by letter
 )
 
+// Matches reports whether e is one of those that may be meant.
+func (s Selector) Matches(e Entry) bool { return s.fit(e) > 0 }
+
 // String returns the selector as it was typed.
 func (s Selector) String() string { return s.text }
 
