@@ -191,6 +191,8 @@ func fixFor(program, list string, f index.Finding) string {
 		return "keep one of them; 'add --replace' puts an image in the place of the one of its platform"
 	case index.PlatformUnknown:
 		return fmt.Sprintf("%s annotate %s %s --os OS --arch ARCH", program, list, f.Entry.Digest)
+	case index.NotConvertible:
+		return "use the format of the image, or keep it as it is with --preserve-digests"
 	case index.AnnotationsInV2S2:
 		return "use --format oci, whose lists can hold them"
 	case index.EmptyList:

@@ -48,7 +48,7 @@ func resolve(t *testing.T, path string) []index.Manifest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return manifests
+	return index.Flatten(manifests)
 }
 
 // same compares what was read with the image that was written, to the last

@@ -116,7 +116,7 @@ func resolve(t *testing.T, c *registry.Client, refs ...string) []index.Manifest 
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	return slices.Concat(found...)
+	return index.Flatten(slices.Concat(found...))
 }
 
 // publication makes a list of manifests that is to go to tags.

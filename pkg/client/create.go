@@ -64,10 +64,11 @@ func (req CreateRequest) parse() (index.Name, []source, error) {
 }
 
 func (c *Client) createLocal(ctx context.Context, req CreateRequest, n index.Name, sources []source) (ListResult, error) {
-	if err := c.checkFree(ctx, req, n); err != nil {
+	format, err := c.formatFor(ctx, req, n)
+	if err != nil {
 		return ListResult{}, err
 	}
-	manifests, err := c.gather(ctx, sources, req.Selection, req.Format)
+	manifests, err := c.gather(ctx, sources, req.Selection, format)
 	if err != nil {
 		return ListResult{}, err
 	}
@@ -109,19 +110,23 @@ func (c *Client) update(ctx context.Context, n index.Name, content []index.Manif
 	return result, nil
 }
 
-// checkFree asks no registry for a list that cannot be made.
-func (c *Client) checkFree(ctx context.Context, req CreateRequest, n index.Name) error {
-	if req.Amend || req.Replace {
-		return nil
+// formatFor returns the format of the list that is going to be: that of the list
+// that is amended, if there is one. No registry is asked for a list that cannot
+// be made.
+func (c *Client) formatFor(ctx context.Context, req CreateRequest, n index.Name) (index.Format, error) {
+	if req.Replace {
+		return req.Format, nil
 	}
-	_, err := c.store.Get(ctx, n)
+	old, err := c.store.Get(ctx, n)
 	switch {
+	case err == nil && req.Amend:
+		return old.Format(), nil
 	case err == nil:
-		return existsFault(n)
+		return req.Format, existsFault(n)
 	case errors.Is(err, index.ErrNotFound):
-		return nil
+		return req.Format, nil
 	}
-	return err
+	return req.Format, err
 }
 
 func existsFault(n index.Name) error {

@@ -41,7 +41,7 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) 
 	}
 	result := ListResult{Name: n, Index: ix}
 	if req.Format != nil {
-		if result.Index, children, err = c.reformat(ix, children, req); err != nil {
+		if children, err = c.reformat(&result, children, req); err != nil {
 			return ListResult{}, err
 		}
 	}
@@ -54,22 +54,30 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) 
 	return result, nil
 }
 
-// reformat returns a list and its children in the format of the request.
-func (c *Client) reformat(ix index.Index, children []index.Manifest, req PushRequest) (index.Index, []index.Manifest, error) {
+// reformat brings a list and its children into the format of the request and
+// returns the children.
+func (c *Client) reformat(list *ListResult, children []index.Manifest, req PushRequest) ([]index.Manifest, error) {
 	to := *req.Format
 	if !req.PreserveDigests {
-		for _, m := range children {
-			if f, ok := index.FormatOf(m.MediaType); ok && f != to && m.Raw == nil {
-				return ix, nil, contentMissing(m)
-			}
-		}
 		var err error
-		if children, err = c.convert(children, to); err != nil {
-			return ix, nil, err
+		if children, err = c.convertKept(children, to); err != nil {
+			return nil, err
 		}
 	}
-	ix, _, err := ix.Apply(index.Substitute(children...), index.Convert(to))
-	return ix, inOrder(ix, children), err
+	var err error
+	list.Index, list.Diff, err = list.Index.Apply(index.Substitute(children...), index.Convert(to))
+	return inOrder(list.Index, children), err
+}
+
+// convertKept converts children of a list that is kept. One whose manifest is
+// not kept cannot be.
+func (c *Client) convertKept(children []index.Manifest, to index.Format) ([]index.Manifest, error) {
+	for _, m := range children {
+		if f, ok := index.FormatOf(m.MediaType); ok && f != to && m.Raw == nil {
+			return nil, contentMissing(m)
+		}
+	}
+	return c.convert(children, to)
 }
 
 func (c *Client) pushTo(ctx context.Context, ix index.Index, children []index.Manifest, to []name.Tag) error {

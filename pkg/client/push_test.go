@@ -108,6 +108,28 @@ func TestPushInAnotherFormat(t *testing.T) {
 	if l.kept("acme/bp:1") != before {
 		t.Error("what is kept changed")
 	}
+	published, err := index.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range published.Entries() {
+		child, childType, ok := l.reg.Manifest("acme/bp", e.Digest.String())
+		if !ok || childType != string(index.OCI.ImageType()) || index.DigestOf(child) != e.Digest {
+			t.Errorf("child %s is %s: %s", e.Digest, childType, child)
+		}
+	}
+	wantEqual(t, "findings", l.findings(), nil)
+}
+
+// With --preserve-digests the images stay as they are, with a warning.
+func TestPushInAnotherFormatPreservesDigests(t *testing.T) {
+	t.Parallel()
+	l, _ := listOf(t, index.V2S2)
+	oci := index.OCI
+	request := client.PushRequest{Name: l.at("acme/bp:1"), Format: &oci, PreserveDigests: true}
+	if _, err := l.Push(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
 	wantEqual(t, "findings", l.findings(), []string{
 		"media-type-mixed warning linux/amd64", "media-type-mixed warning linux/arm64", "media-type-mixed warning windows/amd64:10.0.17763.1",
 	})

@@ -149,7 +149,7 @@ func (c *Client) resolveOne(ctx context.Context, s source, nested bool) ([]index
 		manifests = index.Flatten(manifests)
 	}
 	if len(manifests) == 0 {
-		return nil, index.Faultf(index.ErrInvalid, fmt.Sprintf("source %q", s.typed), "it is a list without an image")
+		return nil, index.Faultf(index.ErrInvalid, fmt.Sprintf("source %q", s.typed), "it has no image")
 	}
 	for i := range manifests {
 		manifests[i].Origin.Ref = s.origin
@@ -174,9 +174,6 @@ func givePlatform(manifests []index.Manifest, s source) error {
 				"it is a list of several images, so one platform cannot be given to it")
 		}
 		image = i
-	}
-	if image < 0 {
-		return index.Faultf(index.ErrInvalid, fmt.Sprintf("source %q", s.typed), "it has no image")
 	}
 	return setPlatform(&manifests[image], *s.platform)
 }

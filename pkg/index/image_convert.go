@@ -242,11 +242,11 @@ func (m Manifest) Convert(to Format) (Manifest, bool, error) {
 	if !ok || from == to {
 		return m, false, nil
 	}
-	if m.MediaType.IsIndex() {
-		return m, false, &Rejection{Findings: []Finding{{
-			Rule: NotConvertible, Severity: Error, Entry: m.Entry,
-			Message: fmt.Sprintf("it is a list in the format %s, kept as one entry, which cannot be converted to %s", from, to),
-		}}}
+	switch {
+	case m.MediaType.IsIndex():
+		return m, false, m.stuck("it is a list in the format %s, kept as one entry, which cannot be converted to %s", from, to)
+	case m.IsAttestation():
+		return m, false, m.stuck("it is an attestation in the format %s, which has no equivalent in %s", from, to)
 	}
 	raw, err := ConvertImage(m.Raw, m.MediaType, to)
 	if err != nil {
@@ -256,6 +256,11 @@ func (m Manifest) Convert(to Format) (Manifest, bool, error) {
 	m.Entry = m.clone()
 	m.Raw, m.Digest, m.Size, m.MediaType = raw, DigestOf(raw), int64(len(raw)), to.ImageType()
 	return m, true, nil
+}
+
+// stuck says that m cannot be converted.
+func (m Manifest) stuck(format string, args ...any) error {
+	return reject([]Finding{{Rule: NotConvertible, Severity: Error, Entry: m.Entry, Message: fmt.Sprintf(format, args...)}})
 }
 
 // ConvertAll converts images and keeps the links of their attestations. It
