@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,7 +19,7 @@ func (pl *planning) content(children []index.Manifest, present []bool) ([]index.
 	for i, m := range children {
 		step := index.Step{
 			Kind: index.StepChild, Digest: m.Digest, Size: m.Size, Media: string(m.MediaType),
-			To: pl.to.repo, Raw: m.Raw, Entry: &children[i].Entry, Skipped: present[i],
+			To: pl.to.repo, Raw: m.Raw, Entry: &children[i].Entry, Height: height(m), Skipped: present[i],
 		}
 		manifests = append(manifests, step)
 		if present[i] {
@@ -69,7 +70,7 @@ func (pl *planning) blobs(m index.Manifest) ([]index.Step, error) {
 		return nil, &index.Fault{Kind: index.ErrInvalid, Thing: thing, Cause: err}
 	}
 	if m.MediaType.IsIndex() {
-		return nil, index.Faultf(index.ErrInvalid, thing, "it is a list, and the repository does not have it")
+		return nil, pl.complete(m) // its children have steps of their own
 	}
 	manifest, err := index.ParseImage(m.Raw, m.MediaType)
 	if err != nil {
@@ -87,6 +88,20 @@ func (pl *planning) blobs(m index.Manifest) ([]index.Step, error) {
 		steps = append(steps, step)
 	}
 	return steps, nil
+}
+
+// complete checks that what a list refers to comes with it.
+func (pl *planning) complete(m index.Manifest) error {
+	list, err := index.Parse(m.Raw)
+	if err != nil {
+		return &index.Fault{Kind: index.ErrInvalid, Thing: pl.thing(m), Cause: err}
+	}
+	for _, e := range list.Entries() {
+		if !slices.ContainsFunc(m.Children, func(c index.Manifest) bool { return c.Digest == e.Digest }) {
+			return index.Faultf(index.ErrNotFound, pl.thing(m), "it is a list, and its entry %s is in no known place", e.Digest)
+		}
+	}
+	return nil
 }
 
 // blob returns the step for one blob: a mount where the registry has it in

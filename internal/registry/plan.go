@@ -125,25 +125,48 @@ func origins(children []index.Manifest) []name.Repository {
 	return repos
 }
 
-// uniqueChildren returns the children, each digest once, as the list has them.
+// uniqueChildren returns the children and, of those that are lists, what they
+// refer to, each digest once: images first, then lists of images, and so on up.
 func uniqueChildren(p index.Publication) []index.Manifest {
-	var unique []index.Manifest
-	seen := map[v1.Hash]bool{}
 	entries := p.Index.Entries()
+	children := make([]index.Manifest, len(p.Children))
 	for i, m := range p.Children {
+		if m.Origin == (index.Origin{}) {
+			m.Origin = entries[i].Origin
+		}
+		origin := m.Origin
+		m.Entry = entries[i]
+		m.Origin = origin
+		children[i] = m
+	}
+	unique := unfold(children, map[v1.Hash]bool{})
+	slices.SortStableFunc(unique, func(a, b index.Manifest) int { return height(a) - height(b) })
+	return unique
+}
+
+func unfold(manifests []index.Manifest, seen map[v1.Hash]bool) []index.Manifest {
+	var unique []index.Manifest
+	for _, m := range manifests {
 		if seen[m.Digest] {
 			continue
 		}
 		seen[m.Digest] = true
-		origin := m.Origin
-		if origin == (index.Origin{}) {
-			origin = entries[i].Origin
-		}
-		m.Entry = entries[i]
-		m.Origin = origin
 		unique = append(unique, m)
+		unique = append(unique, unfold(m.Children, seen)...)
 	}
 	return unique
+}
+
+// height is how many lists are on top of each other in m, 0 for an image.
+func height(m index.Manifest) int {
+	if !m.MediaType.IsIndex() {
+		return 0
+	}
+	h := 0
+	for _, c := range m.Children {
+		h = max(h, height(c))
+	}
+	return h + 1
 }
 
 // present reports whether the destination has a child. One that was resolved

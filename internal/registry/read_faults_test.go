@@ -128,7 +128,8 @@ func TestReadFaults(t *testing.T) {
 			reg.Inject(row.fault)
 			w := &waits{}
 			c := newClient(t, sleeping(w), func(o *registry.Options) { o.Now = func() time.Time { return noon } })
-			ms, err := c.Resolve(t.Context(), reg.Host+"/a/list:1")
+			tree, err := c.Resolve(t.Context(), reg.Host+"/a/list:1")
+			ms := index.Flatten(tree)
 			if row.want != nil {
 				wants(t, err, row.want, append(row.texts, reg.Host)...)
 				if text := fmt.Sprint(err); len(text) > 1500 || strings.ContainsAny(text, "\x1b\u009b") {

@@ -58,7 +58,7 @@ func (r *run) all(ctx context.Context) error {
 func together(a, b index.Step) bool {
 	blob := func(k index.StepKind) bool { return k == index.StepMount || k == index.StepUpload }
 	return sameRepository(a.To, b.To) &&
-		(blob(a.Kind) && blob(b.Kind) || a.Kind == index.StepChild && b.Kind == index.StepChild)
+		(blob(a.Kind) && blob(b.Kind) || a.Kind == index.StepChild && b.Kind == index.StepChild && a.Height == b.Height)
 }
 
 func (r *run) phase(ctx context.Context, from, to int) error {

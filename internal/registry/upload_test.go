@@ -296,8 +296,8 @@ func TestContentInNoKnownPlace(t *testing.T) {
 	}
 }
 
-// TestNestedList: a list in a list is published where it is already, and not
-// elsewhere.
+// TestNestedList: a list in a list is published with what is below it, and not
+// without.
 func TestNestedList(t *testing.T) {
 	t.Parallel()
 	reg := testhelpers.NewRegistry(t)
@@ -313,7 +313,19 @@ func TestNestedList(t *testing.T) {
 	mustPublish(t, c, pub)
 	has(t, reg, "a/list", "1", pub.Index)
 	_, err = c.Plan(t.Context(), publication(t, []index.Manifest{m}, reg.Host+"/b/list:1"))
-	wants(t, err, index.ErrInvalid, reg.Host+"/b/list@"+digest.String(), "it is a list")
+	wants(t, err, index.ErrNotFound, reg.Host+"/b/list@"+digest.String(), "it is a list")
+	whole, err := c.Resolve(t.Context(), reg.Host+"/a/list:inner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub = publication(t, whole, reg.Host+"/b/list:1")
+	mustPublish(t, c, pub)
+	has(t, reg, "b/list", "1", pub.Index)
+	for _, below := range []v1.Hash{digest, whole[0].Children[0].Digest} {
+		if _, _, ok := reg.Manifest("b/list", below.String()); !ok {
+			t.Errorf("%s was not published", below)
+		}
+	}
 }
 
 // TestForeignLayers: CVE-2020-15157: the addresses in a manifest are nobody's

@@ -55,6 +55,9 @@ type Step struct {
 	// Entry is the line of the list that the step is done for; nil for the
 	// list's own steps.
 	Entry *Entry
+	// Height is how many lists are on top of each other in a child, 0 for an
+	// image: what is lower is put first.
+	Height int
 	// Skipped says that the destination has it already.
 	Skipped bool
 }
