@@ -12,6 +12,7 @@ import (
 type addOptions struct {
 	reach
 	platformFlags
+	validation  validationFlags
 	request     client.AddRequest
 	annotations []string
 }
@@ -46,6 +47,7 @@ platform flags set what one image is for; they fill in or override its config.`,
 	o.platformFlags.addFlags(cmd)
 	o.reach.addFlags(cmd)
 	o.addJobs(cmd)
+	o.validation.addFlags(cmd)
 	completePlatform(cmd)
 	return cmd
 }
@@ -53,6 +55,9 @@ platform flags set what one image is for; they fill in or override its config.`,
 func runAdd(ctx context.Context, f *factory, o *addOptions) error {
 	var err error
 	if o.request.Annotations, err = parseAnnotations(o.annotations); err != nil {
+		return err
+	}
+	if o.request.Validation, err = o.validation.parse(); err != nil {
 		return err
 	}
 	c, err := f.client(o.reach, o.request.Name)

@@ -12,6 +12,7 @@ import (
 
 type createOptions struct {
 	reach
+	validation  validationFlags
 	request     client.CreateRequest
 	format      string
 	annotations []string
@@ -59,6 +60,7 @@ On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 	addSelection(cmd, &o.request.Selection)
 	o.addFlags(cmd)
 	o.addJobs(cmd)
+	o.validation.addFlags(cmd)
 	completeFormat(cmd)
 	return cmd
 }
@@ -72,6 +74,9 @@ func runCreate(ctx context.Context, f *factory, o *createOptions) error {
 		return err
 	}
 	if o.request.Annotations, err = parseAnnotations(o.annotations); err != nil {
+		return err
+	}
+	if o.request.Validation, err = o.validation.parse(); err != nil {
 		return err
 	}
 	c, err := f.client(o.reach, o.request.Name)

@@ -199,7 +199,21 @@ func fixFor(program, list string, f index.Finding) string {
 		return fmt.Sprintf("%s add %s SOURCE", program, list)
 	case index.PlatformMismatch:
 		return "give the platform that the config says, or none"
-	default: // there is no one command for the others
+	default:
+		return repairOf(f)
+	}
+}
+
+// repairOf says what the table of rules says, and how to let an error pass.
+func repairOf(f index.Finding) string {
+	for _, r := range index.RuleTable() {
+		if r.ID != f.Rule {
+			continue
+		}
+		if f.Severity == index.Error && r.Optional {
+			return fmt.Sprintf("%s Or let it pass with --allow %s.", r.Repair, r.ID)
+		}
+		return r.Repair
 	}
 	return ""
 }

@@ -12,8 +12,9 @@ import (
 
 type pushOptions struct {
 	reach
-	request client.PushRequest
-	format  string
+	validation validationFlags
+	request    client.PushRequest
+	format     string
 }
 
 func newPush(f *factory, run func(context.Context, *factory, *pushOptions) error) *cobra.Command {
@@ -46,6 +47,7 @@ On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 	addPreserve(cmd, &o.request.PreserveDigests)
 	o.addFlags(cmd)
 	o.addJobs(cmd)
+	o.validation.addFlags(cmd)
 	completeFormat(cmd)
 	return cmd
 }
@@ -57,6 +59,10 @@ func runPush(ctx context.Context, f *factory, o *pushOptions) error {
 			return err
 		}
 		o.request.Format = &format
+	}
+	var err error
+	if o.request.Validation, err = o.validation.parse(); err != nil {
+		return err
 	}
 	c, err := f.client(o.reach, o.request.Name)
 	if err != nil {

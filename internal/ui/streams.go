@@ -86,6 +86,15 @@ func (s *Streams) Tip(format string, args ...any) {
 	}
 }
 
+// Command writes a line to stderr for the program that runs this one, such as
+// a workflow command: as it is, but escaped.
+func (s *Streams) Command(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// There is nowhere to tell of a stderr that cannot be written to.
+	_, _ = fmt.Fprintln(s.err, Escape(line)) //nolint:errcheck // see above
+}
+
 // Error writes an error. Nothing silences it.
 func (s *Streams) Error(format string, args ...any) {
 	s.line(s.paint("ERROR: ", color.FgRed, color.Bold), format, args)

@@ -13,6 +13,7 @@ type AddRequest struct {
 	Name    string
 	Sources []string
 	Selection
+	Validation
 	Platform    index.PlatformPatch // of the one image that Sources means
 	Annotations map[string]string   // of each image
 	Replace     bool                // take the place of the image of the same platform
@@ -40,7 +41,12 @@ func (c *Client) Add(ctx context.Context, req AddRequest) (ListResult, error) {
 	if req.Replace {
 		put = index.Replace
 	}
-	return c.update(ctx, n, manifests, func(old *index.Index) (index.Index, index.Diff, error) {
+	known, err := c.withKept(ctx, n, list, manifests)
+	if err != nil {
+		return ListResult{}, err
+	}
+	change := changing{content: manifests, known: known, validation: req.Validation}
+	return c.update(ctx, n, change, func(old *index.Index) (index.Index, index.Diff, error) {
 		if old == nil {
 			return index.Index{}, index.Diff{}, missingFault(n)
 		}

@@ -26,7 +26,11 @@ func (c *Client) Annotate(ctx context.Context, req AnnotateRequest) (ListResult,
 	if err := errors.Join(err, editErr); err != nil {
 		return ListResult{}, err
 	}
-	return c.update(ctx, n, nil, func(old *index.Index) (index.Index, index.Diff, error) {
+	known, err := c.selected(ctx, n, req.Entry)
+	if err != nil {
+		return ListResult{}, err
+	}
+	return c.update(ctx, n, changing{known: known}, func(old *index.Index) (index.Index, index.Diff, error) {
 		if old == nil {
 			return index.Index{}, index.Diff{}, missingFault(n)
 		}
@@ -52,6 +56,28 @@ func (req AnnotateRequest) edits() ([]index.Edit, error) {
 		edits = append(edits, index.SetPlatform(which, req.Platform))
 	}
 	return edits, nil
+}
+
+// selected returns what is kept of the entries that an argument may mean: the
+// rules need not know the others, which stay as they were.
+func (c *Client) selected(ctx context.Context, n index.Name, entry string) ([]index.Manifest, error) {
+	list, err := c.store.Get(ctx, n)
+	if err != nil || entry == "" {
+		return nil, err
+	}
+	which, err := index.ParseSelector(entry)
+	if err != nil {
+		return nil, err
+	}
+	var known []index.Manifest
+	for _, e := range list.Select(which) {
+		m, err := c.child(ctx, n, e)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, m)
+	}
+	return known, nil
 }
 
 func platformOf(e index.Entry) v1.Platform {

@@ -10,7 +10,6 @@ package client
 
 import (
 	"context"
-	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -72,6 +71,7 @@ type Client struct {
 	store    Store
 	registry Registry
 	archives Source
+	rulebook Rulebook
 	jobs     int
 	observe  func(Event)
 }
@@ -104,22 +104,4 @@ func New(options ...Option) *Client {
 		o(c)
 	}
 	return c
-}
-
-// check lets the rules look at a list. It returns the findings that stop
-// nothing, and those that stop what was to be done as an *index.Rejection.
-func check(ix index.Index, in index.Context, manifests []index.Manifest) ([]index.Finding, error) {
-	findings, err := index.Judge(ix.Check(
-		index.NotEmpty, index.ImagesOnly(manifests), index.PlatformPresent,
-		index.UniquePlatforms, index.KnownPlatforms, index.OneFamily,
-	), in)
-	harmless := slices.DeleteFunc(findings, func(f index.Finding) bool { return f.Severity == index.Error })
-	return harmless, err
-}
-
-// report tells of findings that stop nothing.
-func (c *Client) report(findings []index.Finding) {
-	for _, f := range findings {
-		c.observe(Event{Finding: &f})
-	}
 }

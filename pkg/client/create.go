@@ -17,6 +17,7 @@ type CreateRequest struct {
 	Name    string
 	Sources []string // at least one, in the order that the list shall have
 	Selection
+	Validation
 	Format      index.Format
 	Annotations map[string]string // of the list; an error with index.V2S2
 
@@ -72,7 +73,12 @@ func (c *Client) createLocal(ctx context.Context, req CreateRequest, n index.Nam
 	if err != nil {
 		return ListResult{}, err
 	}
-	return c.update(ctx, n, manifests, func(old *index.Index) (index.Index, index.Diff, error) {
+	known, err := c.beside(ctx, req, n, manifests)
+	if err != nil {
+		return ListResult{}, err
+	}
+	change := changing{content: manifests, known: known, validation: req.Validation}
+	return c.update(ctx, n, change, func(old *index.Index) (index.Index, index.Diff, error) {
 		base := index.New(req.Format)
 		if old != nil {
 			if !req.Amend && !req.Replace {
@@ -89,18 +95,29 @@ func (c *Client) createLocal(ctx context.Context, req CreateRequest, n index.Nam
 // edit makes a list of the one that is kept, nil for none. It is pure.
 type edit func(old *index.Index) (index.Index, index.Diff, error)
 
+// changing is what a change of a list brings and is checked with.
+type changing struct {
+	content    []index.Manifest // to be kept with the list
+	known      []index.Manifest // what the rules may know of its entries
+	validation Validation
+}
+
 // update changes the list that is kept, if the rules let it, and reports what
 // they found.
-func (c *Client) update(ctx context.Context, n index.Name, content []index.Manifest, change edit) (ListResult, error) {
+func (c *Client) update(ctx context.Context, n index.Name, with changing, change edit) (ListResult, error) {
+	look, err := c.inspector(ctx, with.validation, with.known)
+	if err != nil {
+		return ListResult{}, err
+	}
 	result := ListResult{Name: n}
 	var findings []index.Finding
-	err := c.store.Update(ctx, n, blobs(content), func(old *index.Index) (index.Index, error) {
+	err = c.store.Update(ctx, n, blobs(with.content), func(old *index.Index) (index.Index, error) {
 		ix, diff, err := change(old)
 		if err != nil {
 			return index.Index{}, err
 		}
 		result.Index, result.Diff = ix, diff
-		findings, err = check(ix, index.Local, content)
+		findings, err = look.check(ix, index.Local)
 		return ix, err
 	})
 	c.report(findings)
@@ -108,6 +125,33 @@ func (c *Client) update(ctx context.Context, n index.Name, content []index.Manif
 		return ListResult{}, err
 	}
 	return result, nil
+}
+
+// beside returns the new images and, where a list is added to, those that it
+// has, without their layers: they were looked into when they were added.
+func (c *Client) beside(ctx context.Context, req CreateRequest, n index.Name, manifests []index.Manifest) ([]index.Manifest, error) {
+	if !req.Amend {
+		return manifests, nil
+	}
+	old, err := c.store.Get(ctx, n)
+	if errors.Is(err, index.ErrNotFound) {
+		return manifests, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.withKept(ctx, n, old, manifests)
+}
+
+func (c *Client) withKept(ctx context.Context, n index.Name, ix index.Index, manifests []index.Manifest) ([]index.Manifest, error) {
+	kept, err := c.children(ctx, n, ix)
+	if err != nil {
+		return nil, err
+	}
+	for i := range kept {
+		kept[i].Layers = nil
+	}
+	return append(kept, manifests...), nil
 }
 
 // formatFor returns the format of the list that is going to be: that of the list
@@ -147,7 +191,11 @@ func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index
 	if err != nil {
 		return ListResult{}, err
 	}
-	findings, err := check(ix, index.Publish, manifests)
+	look, err := c.inspector(ctx, req.Validation, manifests)
+	if err != nil {
+		return ListResult{}, err
+	}
+	findings, err := look.check(ix, index.Publish)
 	c.report(findings)
 	if err != nil {
 		return ListResult{}, err

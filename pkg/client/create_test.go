@@ -86,7 +86,7 @@ func TestCreateTakesEveryImageOfAList(t *testing.T) {
 	wantEqual(t, "entries", platforms(result.Index.Entries()),
 		[]string{"linux/arm64", "linux/amd64", "windows/amd64", "+unknown/unknown", "+unknown/unknown"})
 	wantEqual(t, "given twice", platforms(result.Diff.Kept), []string{"linux/arm64"})
-	wantEqual(t, "findings", l.findings(), nil)
+	wantEqual(t, "findings", l.findings(), []string{"windows-os-version note windows/amd64"})
 }
 
 // B17: the media type of an image's config says nothing as an artifactType, and a
@@ -205,7 +205,10 @@ func TestCreateIsAllOrNothing(t *testing.T) {
 	l.image("acme/bp:a", "linux/amd64")
 	l.image("acme/bp:b", "linux/amd64", "b")
 	create := func(publish bool, refs ...string) error {
-		_, err := l.Create(t.Context(), client.CreateRequest{Name: l.at("acme/bp:1"), Publish: publish, Sources: l.all(refs)})
+		_, err := l.Create(t.Context(), client.CreateRequest{
+			Name: l.at("acme/bp:1"), Publish: publish, Sources: l.all(refs),
+			Validation: client.Validation{Policy: index.Policy{Allow: []index.RuleID{index.IDMismatch}}},
+		})
 		return err
 	}
 	for _, publish := range []bool{false, true} {
@@ -250,7 +253,10 @@ func TestFindingsThatStopNothing(t *testing.T) {
 	l := newLab(t)
 	l.image("acme/bp:a", "linux/amd64", "noarch")
 	l.image("acme/bp:b", "linux/arm64", "oci")
-	_, err := l.Create(t.Context(), client.CreateRequest{Name: l.at("acme/bp:1"), Publish: true, Sources: l.all([]string{"acme/bp:a", "acme/bp:b"})})
+	_, err := l.Create(t.Context(), client.CreateRequest{
+		Name: l.at("acme/bp:1"), Publish: true, Sources: l.all([]string{"acme/bp:a", "acme/bp:b"}),
+		Selection: client.Selection{PreserveDigests: true},
+	})
 	wantRule(t, err, index.PlatformMissing, "linux/?")
 	wantEqual(t, "findings", l.findings(), []string{"media-type-mixed warning linux/arm64"})
 }

@@ -15,7 +15,8 @@ type PushRequest struct {
 	// PreserveDigests converts the list only.
 	PreserveDigests bool
 	Tags            []string // further tags of the same repository
-	Purge           bool     // delete the list here once it is published and verified
+	Validation
+	Purge bool // delete the list here once it is published and verified
 }
 
 // Push publishes a list that is kept: children first, then the list, then its
@@ -45,7 +46,7 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) 
 			return ListResult{}, err
 		}
 	}
-	if err := c.pushTo(ctx, result.Index, children, to); err != nil {
+	if err := c.pushTo(ctx, result.Index, children, to, req.Validation); err != nil {
 		return ListResult{}, err
 	}
 	if req.Purge {
@@ -80,8 +81,12 @@ func (c *Client) convertKept(children []index.Manifest, to index.Format) ([]inde
 	return c.convert(children, to)
 }
 
-func (c *Client) pushTo(ctx context.Context, ix index.Index, children []index.Manifest, to []name.Tag) error {
-	findings, err := check(ix, index.Publish, children)
+func (c *Client) pushTo(ctx context.Context, ix index.Index, children []index.Manifest, to []name.Tag, v Validation) error {
+	look, err := c.inspector(ctx, v, children)
+	if err != nil {
+		return err
+	}
+	findings, err := look.check(ix, index.Publish)
 	c.report(findings)
 	if err != nil {
 		return err

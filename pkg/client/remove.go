@@ -28,7 +28,7 @@ func (c *Client) RemoveEntries(ctx context.Context, req RemoveEntriesRequest) (L
 	if err := errors.Join(faults...); err != nil {
 		return ListResult{}, err
 	}
-	return c.update(ctx, n, nil, func(old *index.Index) (index.Index, index.Diff, error) {
+	return c.update(ctx, n, changing{}, func(old *index.Index) (index.Index, index.Diff, error) {
 		if old == nil {
 			return index.Index{}, index.Diff{}, missingFault(n)
 		}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/buildpacks-community/pack-manifest/internal/buildpackage"
 	"github.com/buildpacks-community/pack-manifest/internal/layout"
 	"github.com/buildpacks-community/pack-manifest/internal/registry"
 	"github.com/buildpacks-community/pack-manifest/internal/store"
@@ -45,8 +46,19 @@ func Open(s Settings, options ...Option) *Client {
 	})
 	wired := []Option{
 		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(layout.Archives{}), WithJobs(s.Jobs),
+		WithRulebook(packageRules),
 	}
 	return New(append(wired, options...)...)
+}
+
+// packageRules are the rules about buildpackages and other images of Cloud
+// Native Buildpacks. Programs are looked at where layers are at hand.
+func packageRules(ctx context.Context, manifests []index.Manifest) ([]index.Rule, error) {
+	programs, err := buildpackage.BinaryArch(ctx, manifests, buildpackage.AtHand, buildpackage.Bounds{})
+	if err != nil {
+		return nil, err
+	}
+	return append(buildpackage.Rules(manifests), programs), nil
 }
 
 func logger(log func(string)) func(registry.Request) {

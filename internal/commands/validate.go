@@ -1,0 +1,198 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/buildpacks-community/pack-manifest/internal/ui"
+	"github.com/buildpacks-community/pack-manifest/pkg/client"
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+type validateOptions struct {
+	reach
+	validation validationFlags
+	request    client.ValidateRequest
+	output     string
+	rules      bool
+}
+
+func newValidate(f *factory, run func(context.Context, *factory, *validateOptions) error) *cobra.Command {
+	o := &validateOptions{}
+	cmd := &cobra.Command{
+		Use:   "validate LIST|REFERENCE|SOURCE...",
+		Short: "Show what would stop a list from being published, and write nothing",
+		Long: `Let all rules look at a list in local storage, at a list or image in a registry,
+or at sources taken together as create would, with the severities of publishing.
+Nothing is written. The exit code is 3 if something would stop the list from
+being published, else 0.`,
+		Example: `  # the packages of a release, before they are published
+  pack manifest validate dist/bp-linux-amd64.cnb dist/bp-linux-arm64.cnb
+
+  # a published list, which must have these platforms and may have others
+  pack manifest validate ghcr.io/acme/bp:1.2.3 --require linux/amd64,linux/arm64+`,
+		Args: func(cmd *cobra.Command, given []string) error {
+			if o.rules {
+				return args(cobra.NoArgs, "no arguments")(cmd, given)
+			}
+			return args(cobra.MinimumNArgs(1), "a list or at least one source")(cmd, given)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.request.References = args
+			return run(cmd.Context(), f, o)
+		},
+		ValidArgsFunction: completeSources(f),
+	}
+	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "`FORM` of the output: table or json")
+	cmd.Flags().BoolVar(&o.rules, "rules", false, "Show the table of rules instead")
+	o.validation.addFlags(cmd)
+	o.addFlags(cmd)
+	o.addJobs(cmd)
+	completeValues(cmd, "output", "table", "json")
+	return cmd
+}
+
+func runValidate(ctx context.Context, f *factory, o *validateOptions) error {
+	if o.output != "table" && o.output != "json" {
+		return index.Faultf(index.ErrUsage, "--output", `unknown form %q, want "table" or "json"`, o.output)
+	}
+	if o.rules {
+		return showRules(f.streams, o.output)
+	}
+	var err error
+	if o.request.Validation, err = o.validation.parse(); err != nil {
+		return err
+	}
+	list := o.request.References[0]
+	c, err := f.client(o.reach, list)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	result, err := c.Validate(ctx, o.request)
+	if err != nil {
+		return inList(err, list)
+	}
+	views := f.findingViews(list, result.Findings)
+	if f.process.Env("GITHUB_ACTIONS") == "true" {
+		annotate(f.streams, views)
+	}
+	if err := showFindings(f.streams, views, o.output); err != nil {
+		return err
+	}
+	if !result.Valid() {
+		return index.Faultf(index.ErrInvalid, list, "the list cannot be published as it is")
+	}
+	f.streams.Info("The list can be published: %d image(s), no error", result.Index.Len())
+	return nil
+}
+
+// findingView is a finding as validate -o json shows it.
+type findingView struct {
+	Rule     string `json:"rule"`
+	Severity string `json:"severity"`
+	Entry    string `json:"entry,omitempty"` // the digest; none: the list itself
+	Platform string `json:"platform,omitempty"`
+	Source   string `json:"source,omitempty"`
+	Message  string `json:"message"`
+	Fix      string `json:"fix,omitempty"`
+}
+
+func (f *factory) findingViews(list string, findings []index.Finding) []findingView {
+	views := []findingView{}
+	for _, found := range findings {
+		v := findingView{
+			Rule: string(found.Rule), Severity: found.Severity.String(), Platform: found.Entry.PlatformString(),
+			Source: found.Entry.Origin.Ref, Message: found.Message, Fix: fixFor(f.program(), list, found),
+		}
+		if found.Entry.Digest.Hex != "" {
+			v.Entry = found.Entry.Digest.String()
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+func showFindings(streams *ui.Streams, views []findingView, form string) error {
+	if form == "json" {
+		raw, err := json.MarshalIndent(views, "", "  ")
+		if err != nil {
+			return err
+		}
+		return streams.Data(append(raw, '\n'))
+	}
+	rows := [][]string{{"SEVERITY", "RULE", "IMAGE", "FINDING"}}
+	for _, v := range views {
+		if v.Severity == index.Note.String() && !streams.Verbose {
+			continue
+		}
+		rows = append(rows, []string{v.Severity, v.Rule, v.image(), v.Message})
+		if v.Fix != "" {
+			rows = append(rows, []string{"", "", "", "repair: " + v.Fix})
+		}
+	}
+	if len(rows) == 1 {
+		return nil
+	}
+	return streams.Data(ui.Table(rows))
+}
+
+// image is the shortest name that a person knows the image by.
+func (v findingView) image() string {
+	for _, name := range []string{v.Source, v.Platform, v.Entry} {
+		if name != "" {
+			return name
+		}
+	}
+	return "(list)"
+}
+
+// annotate writes workflow commands of GitHub Actions, which show findings
+// beside the run
+// (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands).
+func annotate(streams *ui.Streams, views []findingView) {
+	level := map[string]string{"error": "error", "warning": "warning", "note": "notice"}
+	text := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	for _, v := range views {
+		streams.Command(fmt.Sprintf("::%s title=%s::%s", level[v.Severity], v.Rule, text.Replace(v.image()+": "+v.Message)))
+	}
+}
+
+// ruleView is a rule as validate --rules shows it.
+type ruleView struct {
+	Rule     string `json:"rule"`
+	Group    string `json:"group"`
+	Local    string `json:"local"`
+	Publish  string `json:"publish"`
+	Optional bool   `json:"optional"`
+	Check    string `json:"check"`
+}
+
+func showRules(streams *ui.Streams, form string) error {
+	var views []ruleView
+	rows := [][]string{{"RULE", "KEPT", "PUBLISHED", "ALLOW", "CHECK"}}
+	for _, r := range index.RuleTable() {
+		v := ruleView{string(r.ID), r.Group, r.Local.String(), r.Publish.String(), r.Optional, r.Check}
+		if r.PublishOnly {
+			v.Local = "-"
+		}
+		views = append(views, v)
+		allow := "no"
+		if v.Optional {
+			allow = "yes"
+		}
+		rows = append(rows, []string{v.Rule, v.Local, v.Publish, allow, v.Check})
+	}
+	if form == "table" {
+		return streams.Data(ui.Table(rows))
+	}
+	raw, err := json.MarshalIndent(views, "", "  ")
+	if err != nil {
+		return err
+	}
+	return streams.Data(append(raw, '\n'))
+}

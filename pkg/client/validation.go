@@ -1,0 +1,68 @@
+package client
+
+import (
+	"context"
+	"slices"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// Validation is what a user wants of the rules. Its zero value lets all of them
+// act as the table of rules says.
+type Validation struct {
+	Policy  index.Policy
+	Require *index.Required // the platforms that the list must have; nil for any
+}
+
+// Rulebook returns the rules that need to know what images are made of, for
+// lists of the given images. It may read what is at hand of them, and asks no
+// registry.
+type Rulebook func(ctx context.Context, manifests []index.Manifest) ([]index.Rule, error)
+
+// WithRulebook adds rules about the content of images.
+func WithRulebook(r Rulebook) Option { return func(c *Client) { c.rulebook = r } }
+
+// inspector looks at lists with all rules.
+type inspector struct {
+	rules  []index.Rule
+	policy index.Policy
+}
+
+// inspector returns one for lists of the given images. What there is to read it
+// reads now, so that looking needs no time.
+func (c *Client) inspector(ctx context.Context, v Validation, manifests []index.Manifest) (inspector, error) {
+	if err := v.Policy.Check(); err != nil {
+		return inspector{}, err
+	}
+	rules := []index.Rule{
+		index.NotEmpty, index.ImagesOnly(manifests), index.Digests(manifests), index.ReadableConfigs(manifests),
+		index.PlatformPresent, index.UniquePlatforms, index.NotShadowed, index.KnownPlatforms, index.LikelyPlatforms,
+		index.KnownVariants, index.VariantPresent, index.TruePlatforms(manifests), index.OneFamily, index.Expressible,
+	}
+	if v.Require != nil {
+		rules = append(rules, index.Require(*v.Require))
+	}
+	if c.rulebook != nil && v.Policy.Mode != index.Off {
+		more, err := c.rulebook(ctx, manifests)
+		if err != nil {
+			return inspector{}, err
+		}
+		rules = append(rules, more...)
+	}
+	return inspector{rules, v.Policy}, nil
+}
+
+// check lets the rules look at a list. It returns the findings that stop
+// nothing, entry by entry, and those that stop what was to be done as an
+// *index.Rejection.
+func (i inspector) check(ix index.Index, in index.Context) ([]index.Finding, error) {
+	findings, err := i.policy.Judge(ix.ByEntry(ix.Check(i.rules...)), in)
+	return slices.DeleteFunc(findings, func(f index.Finding) bool { return f.Severity == index.Error }), err
+}
+
+// report tells of findings that stop nothing.
+func (c *Client) report(findings []index.Finding) {
+	for _, f := range findings {
+		c.observe(Event{Finding: &f})
+	}
+}
