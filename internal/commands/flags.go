@@ -36,6 +36,12 @@ func addSelection(cmd *cobra.Command, s *client.Selection) {
 	flags.BoolVar(&s.Nested, "nested", false, "Keep a source that is a list as one entry that refers to it")
 	flags.Bool("all", true, "Take every image of a source that is a list")
 	addPreserve(cmd, &s.PreserveDigests)
+	completeValues(cmd, "platform", commonPlatforms()...)
+}
+
+// commonPlatforms are offered where a platform is to be typed.
+func commonPlatforms() []string {
+	return []string{"linux/amd64", "linux/arm64", "linux/arm/v7", "windows/amd64"}
 }
 
 func addPreserve(cmd *cobra.Command, preserve *bool) {

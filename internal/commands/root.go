@@ -105,9 +105,7 @@ func newRoot(f *factory) *cobra.Command {
 		root.AddCommand(manifest)
 	}
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.Version = f.process.Version
-	root.SetVersionTemplate("{{.Version}}\n")
-	root.Flags().Bool("version", false, "Show the version")
+	f.addVersionFlag(root)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newVersion(f), newCompletion(f))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -118,6 +116,19 @@ func newRoot(f *factory) *cobra.Command {
 	f.addGlobalFlags(root)
 	f.dress(root)
 	return root
+}
+
+// addVersionFlag lets --version print what version prints. Cobra's own flag
+// would print more, or need a template: two megabytes of the program.
+func (f *factory) addVersionFlag(root *cobra.Command) {
+	show := root.Flags().Bool("version", false, "Show the version")
+	run := root.RunE
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *show {
+			return f.streams.Data([]byte(f.process.Version + "\n"))
+		}
+		return run(cmd, args)
+	}
 }
 
 func (f *factory) addGlobalFlags(root *cobra.Command) {

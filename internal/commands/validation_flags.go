@@ -20,6 +20,7 @@ func (v *validationFlags) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&v.mode, "validate", "auto", "`MODE` of the rules: auto, strict (warnings are errors) or off (integrity only)")
 	flags.StringSliceVar(&v.allow, "allow", nil, "Make notes of what these `RULES` find (repeatable, or separated by commas)")
 	flags.StringVar(&v.require, "require", "", "`PLATFORMS` that the list must have, separated by commas; with + at the end it may have others")
+	completeValues(cmd, "require", commonPlatforms()...)
 	completeValues(cmd, "validate", "auto", "strict", "off")
 	var rules []string
 	for _, r := range index.RuleTable() {
