@@ -79,11 +79,17 @@ func run() { os.Exit(commands.Main(context.Background(), commands.OSProcess("tes
 // $ESC is an escape character, $CSI the same of C1, $RLO turns text around.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+	params := scripts()
+	params.Dir = filepath.Join("testdata", "script")
+	params.UpdateScripts = os.Getenv("UPDATE_SCRIPTS") != ""
+	testscript.Run(t, params)
+}
+
+// scripts returns how scripts run, wherever they are.
+func scripts() testscript.Params {
+	return testscript.Params{
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
-		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup:               setUp,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"registry": cmdRegistry, "image": cmdImage, "index": cmdIndex, "cnb": cmdCNB, "reset": cmdReset,
@@ -92,7 +98,7 @@ func TestScripts(t *testing.T) {
 			"exits":    cmdExits, "sha256": cmdSHA256, "mask": cmdMask,
 			"corrupt": cmdCorrupt, "auth": cmdAuth, "fault": cmdFault, "hub": cmdHub, "upstream": cmdUpstream,
 		},
-	})
+	}
 }
 
 type registriesKey struct{}

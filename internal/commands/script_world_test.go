@@ -30,18 +30,14 @@ func actions() map[string]testhelpers.Action {
 	zeros := "sha256:" + strings.Repeat("0", 64)
 	esc := `{"errors":[{"code":"DENIED","message":"\u001b[2J\u009b31m\u202e quota"}]}`
 	return map[string]testhelpers.Action{
-		"lie":      testhelpers.Lie(),                                                                                     // R12
-		"digest":   testhelpers.Header("Docker-Content-Digest", zeros),                                                    // R13
-		"alter":    testhelpers.Alter(),                                                                                   // R14
-		"page":     testhelpers.Status(http.StatusOK, map[string]string{"Content-Type": "text/html"}, "<html>log in"),     // R15
-		"500":      testhelpers.Status(http.StatusInternalServerError, nil, ""),                                           // R2
-		"quota":    testhelpers.Status(http.StatusForbidden, map[string]string{"Content-Type": "application/json"}, esc),  // R17, R36
-		"escapes":  testhelpers.Status(http.StatusBadRequest, map[string]string{"Content-Type": "application/json"}, esc), // R36
-		"pad":      testhelpers.Pad(),                                                                                     // R8
-		"html":     testhelpers.ContentType("text/html"),                                                                  // R10
-		"cut":      testhelpers.Cut(10),                                                                                   // R6
-		"gone":     testhelpers.Status(http.StatusNotFound, nil, ""),
-		"location": testhelpers.Header("Location", ""),
+		"lie":     testhelpers.Lie(),                                                                                     // R12
+		"digest":  testhelpers.Header("Docker-Content-Digest", zeros),                                                    // R13
+		"alter":   testhelpers.Alter(),                                                                                   // R14
+		"page":    testhelpers.Status(http.StatusOK, map[string]string{"Content-Type": "text/html"}, "<html>log in"),     // R15
+		"500":     testhelpers.Status(http.StatusInternalServerError, nil, ""),                                           // R2
+		"quota":   testhelpers.Status(http.StatusForbidden, map[string]string{"Content-Type": "application/json"}, esc),  // R17, R36
+		"escapes": testhelpers.Status(http.StatusBadRequest, map[string]string{"Content-Type": "application/json"}, esc), // R36
+		"html":    testhelpers.ContentType("text/html"),                                                                  // R10
 	}
 }
 
