@@ -12,7 +12,7 @@ import (
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
-const subjectDir = "v1/index.docker.io+acme+bp=1"
+const subjectDir = "v1/index.docker.io+acme+bp~~1"
 
 // damaged makes a list of one image and spoils a file of it.
 func damaged(t *testing.T, spoil func(t *testing.T, dir string, ix index.Index)) (d *store.Dir, root string) {

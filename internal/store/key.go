@@ -12,20 +12,26 @@ import (
 // most disks; what is left is for endings.
 const keyMax = 200
 
+// hashMark ends the readable part of a key that is a hash. Neither port nor tag
+// begins with a '-', so that the escape of a ':' does not end in it either.
+const hashMark = "~-"
+
 // keyOf returns the file name that a list is kept under.
 //
 // It is injective: a key is either the name, reversibly escaped, or for a name
-// whose escaped form is too long the first part of it, an '@', which no escaped
+// whose escaped form is too long the first part of it, hashMark, which no escaped
 // name has, and the SHA-256 of the name. It holds no letter in upper case, since
 // some disks do not tell cases apart and tags do, no separator, and neither
 // begins as a Windows device does nor ends in a dot
-// (https://learn.microsoft.com/windows/win32/fileio/naming-a-file).
+// (https://learn.microsoft.com/windows/win32/fileio/naming-a-file). Nor does it
+// hold a character that cuts paths short where other programs name a layout:
+// regctl takes no '=' and oras reads '@' as the beginning of a digest.
 func keyOf(n index.Name) string {
 	key := escape(n.String())
 	if len(key) <= keyMax {
 		return key
 	}
-	sum := "@" + index.DigestOf([]byte(n.String())).Hex
+	sum := hashMark + index.DigestOf([]byte(n.String())).Hex
 	return key[:keyMax-len(sum)] + sum
 }
 
@@ -44,11 +50,12 @@ func nameOf(key string) (n index.Name, ok bool) {
 }
 
 // isHashed reports whether the key stands for a name that is too long for it.
-func isHashed(key string) bool { return strings.Contains(key, "@") }
+func isHashed(key string) bool { return strings.Contains(key, hashMark) }
 
 // escape writes a reference as a file name that is safe everywhere: '/' becomes
-// '+', ':' becomes '=', a letter in upper case '~' and the letter in lower case,
-// everything unusual '~' and its code in three digits.
+// '+', ':' becomes '~~', a letter in upper case '~' and the letter in lower case,
+// everything unusual '~' and its code in three digits. After a dot at the end
+// comes a '~'.
 func escape(name string) string {
 	var b strings.Builder
 	if isDevice(name) {
@@ -58,7 +65,7 @@ func escape(name string) string {
 		b.WriteString(escapeByte(name[i]))
 	}
 	if strings.HasSuffix(name, ".") {
-		b.WriteByte('=') // no reference ends in ':'
+		b.WriteByte('~')
 	}
 	return b.String()
 }
@@ -70,7 +77,7 @@ func escapeByte(c byte) string {
 	case c == '/':
 		return "+"
 	case c == ':':
-		return "="
+		return "~~"
 	case 'A' <= c && c <= 'Z':
 		return "~" + strings.ToLower(string(rune(c)))
 	}
@@ -80,8 +87,8 @@ func escapeByte(c byte) string {
 // unescape undoes escape. What escape cannot have made gives some text or none,
 // so the caller escapes the result again and compares.
 func unescape(key string) (name string, ok bool) {
-	if strings.HasSuffix(key, ".=") {
-		key = strings.TrimSuffix(key, "=")
+	if strings.HasSuffix(key, ".~") {
+		key = strings.TrimSuffix(key, "~")
 	}
 	key = strings.TrimPrefix(key, "_")
 	var b strings.Builder
@@ -102,10 +109,10 @@ func unescapeByte(key string) (c byte, n int) {
 	switch {
 	case key[0] == '+':
 		return '/', 1
-	case key[0] == '=':
-		return ':', 1
 	case key[0] != '~':
 		return key[0], 1
+	case strings.HasPrefix(key, "~~"):
+		return ':', 2
 	case len(key) > 1 && 'a' <= key[1] && key[1] <= 'z':
 		return key[1] - 'a' + 'A', 2
 	case len(key) < 4:

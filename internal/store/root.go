@@ -17,7 +17,7 @@ const (
 	locksDir   = "locks"
 	tempDir    = "tmp"
 	listsDir   = "v1"
-	markerLock = "store" // no key, since it has no '='
+	markerLock = "store" // no key, since it has no '~'
 )
 
 // version is what this package reads and writes. A later one that only adds

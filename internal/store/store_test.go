@@ -130,7 +130,7 @@ func TestLayoutIsOCI(t *testing.T) {
 	n := mustName(t, "ghcr.io/acme/bp:1.2.3")
 	a := newImage("a")
 	update(t, d, n, content(a), create(a))
-	dir := filepath.Join(root, "v1", "ghcr.io+acme+bp=1.2.3")
+	dir := filepath.Join(root, "v1", "ghcr.io+acme+bp~~1.2.3")
 	raw, err := os.ReadFile(filepath.Join(dir, "oci-layout"))
 	if err != nil || string(raw) != `{"imageLayoutVersion":"1.0.0"}` {
 		t.Errorf("oci-layout is %q (%v)", raw, err)

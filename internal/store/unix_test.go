@@ -96,7 +96,7 @@ func TestModesWhateverTheUmask(t *testing.T) {
 func TestLinksAndPipesAreRefused(t *testing.T) {
 	t.Parallel()
 	a := newImage("a")
-	const list = "v1/index.docker.io+acme+bp=1"
+	const list = "v1/index.docker.io+acme+bp~~1"
 	link := func(t *testing.T, name string) {
 		t.Helper()
 		away := filepath.Join(t.TempDir(), "away")
@@ -189,7 +189,7 @@ func TestLockFileThatIsNone(t *testing.T) {
 			d, root := newDir(t)
 			n := mustName(t, subject)
 			update(t, d, n, content(a), create(a))
-			lock := filepath.Join(root, "locks", "index.docker.io+acme+bp=1.lock")
+			lock := filepath.Join(root, "locks", "index.docker.io+acme+bp~~1.lock")
 			if err := errors.Join(os.Remove(lock), replace(lock)); err != nil {
 				t.Fatal(err)
 			}
