@@ -40,7 +40,7 @@ func AtHand(_ context.Context, m index.Manifest, layer v1.Descriptor) (io.ReadCl
 // or cannot be made sense of, is a note; an error of open or of reading is one
 // of this function.
 func BinaryArch(ctx context.Context, manifests []index.Manifest, open Opener, bounds Bounds) (index.Rule, error) {
-	images := map[v1.Hash]Image{}
+	images := map[v1.Hash]*Image{}
 	packages := map[v1.Hash][]namedLayer{}
 	scans := scans{found: map[v1.Hash]contents{}}
 	group, ctx := errgroup.WithContext(ctx)
@@ -48,10 +48,10 @@ func BinaryArch(ctx context.Context, manifests []index.Manifest, open Opener, bo
 	started := map[v1.Hash]bool{}
 	for _, m := range manifests {
 		img := Read(m)
-		if !img.Kind.IsPackage() || m.IsAttestation() {
+		if !img.Kind.IsPackage() {
 			continue
 		}
-		images[m.Digest], packages[m.Digest] = img, layersOf(m, img)
+		images[m.Digest], packages[m.Digest] = &img, layersOf(m, img)
 		for _, l := range packages[m.Digest] {
 			if !started[l.Digest] {
 				started[l.Digest] = true
@@ -120,7 +120,7 @@ func (s *scans) scan(ctx context.Context, m index.Manifest, layer v1.Descriptor,
 
 // wrongMachines says of each package at most one thing about its programs, and
 // what was not read.
-func wrongMachines(list []subject, packages map[v1.Hash][]namedLayer, found map[v1.Hash]contents) []index.Finding {
+func wrongMachines(list []*subject, packages map[v1.Hash][]namedLayer, found map[v1.Hash]contents) []index.Finding {
 	var findings []index.Finding
 	for _, s := range list {
 		all := contents{programs: map[string]program{}, links: map[string]string{}}
@@ -151,7 +151,7 @@ func (c contents) merge(other contents) {
 
 // judgePrograms looks at the programs that lifecycle calls first. The others
 // matter less: a buildpack may bring programs for several machines.
-func judgePrograms(s subject, c contents, p v1.Platform) (f index.Finding, wrong bool) {
+func judgePrograms(s *subject, c contents, p v1.Platform) (f index.Finding, wrong bool) {
 	var calledWrong, otherWrong []string
 	called := c.called(p.OS)
 	fitting := 0
@@ -224,9 +224,9 @@ func (c contents) follow(name string) string {
 
 // sharedLayers finds packages for different architectures whose main buildpack
 // is in one layer that has programs.
-func sharedLayers(list []subject, packages map[v1.Hash][]namedLayer, found map[v1.Hash]contents) []index.Finding {
+func sharedLayers(list []*subject, packages map[v1.Hash][]namedLayer, found map[v1.Hash]contents) []index.Finding {
 	var findings []index.Finding
-	first := map[string]subject{}
+	first := map[string]*subject{}
 	for _, s := range list {
 		main, ok := s.main()
 		if !ok || s.target().Architecture == "" || !hasPrograms(main, packages[s.Digest], found) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/buildpacks-community/pack-manifest/internal/buildpackage"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
+	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
 
 // layerOf makes a layer of files, by their paths below the folder of acme/prog
@@ -327,6 +328,20 @@ func TestLayersAreOpenedOnce(t *testing.T) {
 	manifests[0].Layers, manifests[1].Layers = nil, nil
 	if got := binaries(t, buildpackage.Bounds{}, manifests...); got != "" {
 		t.Errorf("without layers at hand: %s", got)
+	}
+}
+
+// A layer that no label names is not opened.
+func TestExtraLayersAreNotOpened(t *testing.T) {
+	t.Parallel()
+	m := hello(t, "linux/amd64", func(s *testhelpers.PackageSpec) { s.LayerSizes = []int64{64, 64} })
+	var opened atomic.Int32
+	_, err := buildpackage.BinaryArch(t.Context(), []index.Manifest{m}, func(ctx context.Context, m index.Manifest, l v1.Descriptor) (io.ReadCloser, error) {
+		opened.Add(1)
+		return buildpackage.AtHand(ctx, m, l)
+	}, buildpackage.Bounds{})
+	if len(m.Layers) != 2 || err != nil || opened.Load() != 1 {
+		t.Errorf("opened %d of %d layers, %v", opened.Load(), len(m.Layers), err)
 	}
 }
 

@@ -149,7 +149,7 @@ func (c contents) add(header *tar.Header, content io.Reader) error {
 	case tar.TypeReg:
 		head := make([]byte, min(header.Size, headerSize))
 		if _, err := io.ReadFull(content, head); err != nil {
-			return noEOF(err)
+			return err
 		}
 		if m := readMachine(head); m.format != "" {
 			executable := header.Mode&0o111 != 0
@@ -160,14 +160,6 @@ func (c contents) add(header *tar.Header, content io.Reader) error {
 		}
 	}
 	return nil
-}
-
-// noEOF keeps a member that is cut off from looking like the end.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // memberName is the path of a member, without a slash at the front and without

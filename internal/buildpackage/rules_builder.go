@@ -11,12 +11,12 @@ import (
 func isBuilder(k Kind) bool { return k == BuilderImage }
 
 // readable returns the builders whose labels could be read.
-func readable(list []subject) []subject {
-	return slices.DeleteFunc(only(list, isBuilder), func(s subject) bool { return len(s.Faults) > 0 })
+func readable(list []*subject) []*subject {
+	return slices.DeleteFunc(only(list, isBuilder), func(s *subject) bool { return len(s.Faults) > 0 })
 }
 
 // builderReadable finds builders with labels that cannot be read.
-func builderReadable(list []subject) []index.Finding {
+func builderReadable(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, s := range only(list, isBuilder) {
 		for _, fault := range s.Faults {
@@ -26,8 +26,8 @@ func builderReadable(list []subject) []index.Finding {
 	return findings
 }
 
-func sameLifecycle(list []subject) []index.Finding {
-	return compareText(readable(list), index.BuilderLifecycle, "lifecycle", func(s subject) string {
+func sameLifecycle(list []*subject) []index.Finding {
+	return compareText(readable(list), index.BuilderLifecycle, "lifecycle", func(s *subject) string {
 		l := s.Builder.Lifecycle
 		parts := []string{orNone(l.Version)}
 		for _, name := range sortedKeys(l.APIs) {
@@ -40,8 +40,8 @@ func sameLifecycle(list []subject) []index.Finding {
 	})
 }
 
-func sameBuilderModules(list []subject) []index.Finding {
-	modules := func(s subject) []string {
+func sameBuilderModules(list []*subject) []index.Finding {
+	modules := func(s *subject) []string {
 		var names []string
 		for _, ref := range slices.Concat(s.Builder.Buildpacks, s.Builder.Extensions) {
 			names = append(names, ref.String())
@@ -49,7 +49,7 @@ func sameBuilderModules(list []subject) []index.Finding {
 		slices.Sort(names)
 		return names
 	}
-	usual, others := outliers(readable(list), func(s subject) string { return strings.Join(modules(s), "\n") })
+	usual, others := outliers(readable(list), func(s *subject) string { return strings.Join(modules(s), "\n") })
 	var findings []index.Finding
 	for _, s := range others {
 		findings = append(findings, s.against(usual, index.BuilderModules, "%s", differentSets("its buildpacks and extensions", s, usual, modules)))
@@ -57,8 +57,8 @@ func sameBuilderModules(list []subject) []index.Finding {
 	return findings
 }
 
-func sameBuilderOrder(list []subject) []index.Finding {
-	return compareText(readable(list), index.BuilderOrder, "order", func(s subject) string {
+func sameBuilderOrder(list []*subject) []index.Finding {
+	return compareText(readable(list), index.BuilderOrder, "order", func(s *subject) string {
 		text := describeOrder(s.Builder.Order)
 		if extensions := describeOrder(s.Builder.OrderExtensions); extensions != "" {
 			text += " with extensions " + extensions
@@ -67,8 +67,8 @@ func sameBuilderOrder(list []subject) []index.Finding {
 	})
 }
 
-func sameBuilderStack(list []subject) []index.Finding {
-	return compareText(readable(list), index.BuilderStack, "base", func(s subject) string {
+func sameBuilderStack(list []*subject) []index.Finding {
+	return compareText(readable(list), index.BuilderStack, "base", func(s *subject) string {
 		text := "stack " + orNone(s.Base.StackID)
 		if d := s.Base.Distro; d != (Distro{}) {
 			text += ", distribution " + strings.TrimSpace(d.Name+" "+d.Version)
@@ -78,7 +78,7 @@ func sameBuilderStack(list []subject) []index.Finding {
 }
 
 // compareText compares something that can be said in a text.
-func compareText(list []subject, rule index.RuleID, what string, text func(subject) string) []index.Finding {
+func compareText(list []*subject, rule index.RuleID, what string, text func(*subject) string) []index.Finding {
 	usual, others := outliers(list, text)
 	var findings []index.Finding
 	for _, s := range others {

@@ -15,11 +15,11 @@ import (
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 // sameModules compares the components and the order of composite buildpacks.
-func sameModules(list []subject) []index.Finding {
+func sameModules(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, release := range releases(list) {
-		read := slices.DeleteFunc(release, func(s subject) bool { return len(s.Faults) > 0 })
-		usual, others := outliers(read, func(s subject) string { return strings.Join(components(s), "\n") })
+		read := slices.DeleteFunc(release, func(s *subject) bool { return len(s.Faults) > 0 })
+		usual, others := outliers(read, func(s *subject) string { return strings.Join(components(s), "\n") })
 		for _, s := range others {
 			findings = append(findings, s.against(usual, index.ModulesDiffer, "%s", differentSets("its components", s, usual, components)))
 		}
@@ -36,7 +36,7 @@ func sameModules(list []subject) []index.Finding {
 }
 
 // components names the modules other than the main one, sorted.
-func components(s subject) []string {
+func components(s *subject) []string {
 	var names []string
 	for _, m := range s.Modules {
 		if m.Ref != s.Package.Ref {
@@ -46,13 +46,13 @@ func components(s subject) []string {
 	return names
 }
 
-func mainOrder(s subject) string {
+func mainOrder(s *subject) string {
 	main, _ := s.main()
 	return describeOrder(main.Order)
 }
 
 // differentSets says what one image has and another one has not.
-func differentSets(what string, a, b subject, set func(subject) []string) string {
+func differentSets(what string, a, b *subject, set func(*subject) []string) string {
 	more, less := without(set(a), set(b)), without(set(b), set(a))
 	var parts []string
 	if len(more) > 0 {
@@ -73,10 +73,10 @@ func without(a, b []string) []string {
 }
 
 // sameStacks compares the stacks of packages of one release.
-func sameStacks(list []subject) []index.Finding {
+func sameStacks(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, release := range releases(list) {
-		usual, others := outliers(release, func(s subject) string { return strings.Join(stacks(s), "\n") })
+		usual, others := outliers(release, func(s *subject) string { return strings.Join(stacks(s), "\n") })
 		for _, s := range others {
 			findings = append(findings, s.against(usual, index.StacksDiffer, "%s", differentSets("its stacks", s, usual, stacks)))
 		}
@@ -85,7 +85,7 @@ func sameStacks(list []subject) []index.Finding {
 }
 
 // stacks names stacks with their mixins, sorted.
-func stacks(s subject) []string {
+func stacks(s *subject) []string {
 	var names []string
 	for _, stack := range s.Package.Stacks {
 		name := quoted(stack.ID)
@@ -108,10 +108,10 @@ func quotedAll(texts []string) []string {
 
 // sameAPIs compares the APIs of modules that several packages of one release
 // have.
-func sameAPIs(list []subject) []index.Finding {
+func sameAPIs(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, release := range releases(list) {
-		first := map[Ref]subject{}
+		first := map[Ref]*subject{}
 		apis := map[Ref]string{}
 		for _, s := range release {
 			for _, m := range s.Modules {
@@ -129,7 +129,7 @@ func sameAPIs(list []subject) []index.Finding {
 }
 
 // supportedAPIs finds buildpacks that lifecycle refuses to run.
-func supportedAPIs(list []subject) []index.Finding {
+func supportedAPIs(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, s := range only(list, Kind.IsPackage) {
 		var old []string

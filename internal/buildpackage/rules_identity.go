@@ -13,8 +13,8 @@ import (
 
 // oneKind finds images of another kind than the others. Applications may be
 // built with and without buildpacks.
-func oneKind(list []subject) []index.Finding {
-	usual, others := outliers(list, func(s subject) string {
+func oneKind(list []*subject) []index.Finding {
+	usual, others := outliers(list, func(s *subject) string {
 		if s.Kind == Plain {
 			return AppImage.String()
 		}
@@ -28,7 +28,7 @@ func oneKind(list []subject) []index.Finding {
 }
 
 // labelsPresent finds packages whose labels are missing or broken.
-func labelsPresent(list []subject) []index.Finding {
+func labelsPresent(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, s := range only(list, Kind.IsPackage) {
 		for _, fault := range s.Faults {
@@ -39,11 +39,11 @@ func labelsPresent(list []subject) []index.Finding {
 }
 
 // oneID compares packages of one kind; others are oneKind's.
-func oneID(list []subject) []index.Finding {
+func oneID(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, kind := range []Kind{Buildpack, Extension} {
-		named := slices.DeleteFunc(slices.Clone(list), func(s subject) bool { return s.Kind != kind || s.Package.ID == "" })
-		usual, others := outliers(named, func(s subject) string { return s.Package.ID })
+		named := slices.DeleteFunc(slices.Clone(list), func(s *subject) bool { return s.Kind != kind || s.Package.ID == "" })
+		usual, others := outliers(named, func(s *subject) string { return s.Package.ID })
 		for _, s := range others {
 			findings = append(findings, s.against(usual, index.IDMismatch,
 				"its id is %s, that of %s is %s", quoted(s.Package.ID), usual.name(), quoted(usual.Package.ID)))
@@ -53,8 +53,8 @@ func oneID(list []subject) []index.Finding {
 }
 
 // oneVersion compares packages of one id; others are oneID's.
-func oneVersion(list []subject) []index.Finding {
-	byID := map[string][]subject{}
+func oneVersion(list []*subject) []index.Finding {
+	byID := map[string][]*subject{}
 	var findings []index.Finding
 	for _, s := range only(list, Kind.IsPackage) {
 		if s.Package.ID != "" && s.Package.Version != "" {
@@ -62,7 +62,7 @@ func oneVersion(list []subject) []index.Finding {
 		}
 	}
 	for _, id := range sortedKeys(byID) {
-		usual, others := outliers(byID[id], func(s subject) string { return s.Package.Version })
+		usual, others := outliers(byID[id], func(s *subject) string { return s.Package.Version })
 		for _, s := range others {
 			findings = append(findings, s.against(usual, index.VersionMismatch,
 				"its version is %s, that of %s is %s", quoted(s.Package.Version), usual.name(), quoted(usual.Package.Version)))
@@ -72,7 +72,7 @@ func oneVersion(list []subject) []index.Finding {
 }
 
 // mainInLayers finds packages that do not have what they are named after.
-func mainInLayers(list []subject) []index.Finding {
+func mainInLayers(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, s := range only(list, Kind.IsPackage) {
 		if _, ok := s.main(); ok || len(s.Faults) > 0 {
@@ -89,7 +89,7 @@ func mainInLayers(list []subject) []index.Finding {
 }
 
 // layersPresent finds packages whose labels name layers that they do not have.
-func layersPresent(list []subject) []index.Finding {
+func layersPresent(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, s := range only(list, Kind.IsPackage) {
 		have := map[string]bool{}
@@ -111,7 +111,7 @@ func layersPresent(list []subject) []index.Finding {
 
 // noExtraLayers finds layers of packages that no label names. On Windows one
 // layer is the base, without which nothing else can be unpacked.
-func noExtraLayers(list []subject) []index.Finding {
+func noExtraLayers(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, s := range only(list, Kind.IsPackage) {
 		if len(s.Faults) > 0 {
@@ -130,7 +130,7 @@ func noExtraLayers(list []subject) []index.Finding {
 }
 
 // namedLayers counts the layers of the image that labels name.
-func namedLayers(s subject) int {
+func namedLayers(s *subject) int {
 	named := map[string]bool{}
 	for _, m := range s.Modules {
 		named[m.DiffID] = true
@@ -145,9 +145,9 @@ func namedLayers(s subject) int {
 }
 
 // wellFormedVersion finds versions that are not three numbers, each once.
-func wellFormedVersion(list []subject) []index.Finding {
+func wellFormedVersion(list []*subject) []index.Finding {
 	form := regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`)
-	return eachOnce(list, func(s subject) string { return s.Package.Version }, func(s subject) (index.Finding, bool) {
+	return eachOnce(list, func(s *subject) string { return s.Package.Version }, func(s *subject) (index.Finding, bool) {
 		return s.finding(index.VersionFormat, "the version %s is not three numbers without leading zeros, as in 1.2.3", quoted(s.Package.Version)),
 			!form.MatchString(s.Package.Version)
 	})
@@ -155,10 +155,10 @@ func wellFormedVersion(list []subject) []index.Finding {
 
 // wellFormedID finds ids that the specification refuses, and those that the
 // registry of buildpacks does, each once.
-func wellFormedID(list []subject) []index.Finding {
+func wellFormedID(list []*subject) []index.Finding {
 	form := regexp.MustCompile(`^[A-Za-z0-9./-]+$`)
 	reserved := []string{"app", "config", "generated", "sbom"}
-	return eachOnce(list, func(s subject) string { return s.Package.ID }, func(s subject) (index.Finding, bool) {
+	return eachOnce(list, func(s *subject) string { return s.Package.ID }, func(s *subject) (index.Finding, bool) {
 		id := s.Package.ID
 		namespace, name, _ := strings.Cut(id, "/")
 		switch {
@@ -176,7 +176,7 @@ func wellFormedID(list []subject) []index.Finding {
 }
 
 // eachOnce looks at the first package of each value that is not empty.
-func eachOnce(list []subject, value func(subject) string, look func(subject) (index.Finding, bool)) []index.Finding {
+func eachOnce(list []*subject, value func(*subject) string, look func(*subject) (index.Finding, bool)) []index.Finding {
 	seen := map[string]bool{"": true}
 	var findings []index.Finding
 	for _, s := range only(list, Kind.IsPackage) {

@@ -6,7 +6,7 @@ import (
 
 // likelyOS finds buildpacks, extensions and builders for operating systems that
 // no lifecycle runs on.
-func likelyOS(list []subject) []index.Finding {
+func likelyOS(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, s := range only(list, Kind.IsCNB) {
 		switch os := s.target().OS; os {
@@ -23,7 +23,7 @@ func likelyOS(list []subject) []index.Finding {
 
 // windowsVersion finds images for Windows without a version. Nothing of a
 // package is run as a container, and pack gives its files no version.
-func windowsVersion(list []subject) []index.Finding {
+func windowsVersion(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, s := range list {
 		if p := s.target(); p.OS != "windows" || p.OSVersion != "" {
@@ -40,7 +40,7 @@ func windowsVersion(list []subject) []index.Finding {
 
 // linuxAMD64 finds lists of packages without one for linux/amd64. While a
 // platform is missing somewhere, that one may be it.
-func linuxAMD64(list []subject) []index.Finding {
+func linuxAMD64(list []*subject) []index.Finding {
 	packages := only(list, Kind.IsPackage)
 	if len(packages) == 0 || len(packages) < len(list) {
 		return nil

@@ -53,7 +53,7 @@ func (t Target) fitsVariant(p v1.Platform) bool {
 }
 
 func (t Target) fitsDistro(p v1.Platform) bool {
-	return len(t.Distros) == 0 || p.OSVersion == "" ||
+	return len(t.Distros) == 0 ||
 		slices.ContainsFunc(t.Distros, func(d Distro) bool { return !differ(d.Version, p.OSVersion) })
 }
 
@@ -85,7 +85,7 @@ func orAny(s string) string {
 // of the stack bionic, and only of it
 // (https://github.com/buildpacks/lifecycle/blob/v0.21.17/buildpack/bp_descriptor.go).
 func (m Module) limits() []Target {
-	if len(m.Targets) > 0 || m.IsComposite() {
+	if len(m.Targets) > 0 {
 		return m.Targets
 	}
 	bionic := false
@@ -124,7 +124,7 @@ func (m Module) fit(p v1.Platform) fit {
 
 // targetsSupported finds packages for a platform that their buildpack, or one
 // of its components, is not for.
-func targetsSupported(list []subject) []index.Finding {
+func targetsSupported(list []*subject) []index.Finding {
 	var findings []index.Finding
 	for _, s := range only(list, Kind.IsPackage) {
 		if f, found := unsupported(s); found {
@@ -136,7 +136,7 @@ func targetsSupported(list []subject) []index.Finding {
 
 // unsupported says all that is wrong with one package; one reason that has no
 // limit takes the limit from all.
-func unsupported(s subject) (f index.Finding, found bool) {
+func unsupported(s *subject) (f index.Finding, found bool) {
 	f = s.finding(index.TargetUnsupported, "")
 	f.Limit = index.AtMostWarning
 	var reasons []string
@@ -168,7 +168,7 @@ func (m Module) describeLimits() string {
 
 // judged returns the modules whose targets count: the main one, or all the
 // components of a composite one.
-func judged(s subject) []Module {
+func judged(s *subject) []Module {
 	main, ok := s.main()
 	switch {
 	case !ok:
@@ -181,7 +181,7 @@ func judged(s subject) []Module {
 
 // targetsCovered finds targets that no image of the list is for. Every package
 // names all targets of its buildpack.
-func targetsCovered(list []subject) []index.Finding {
+func targetsCovered(list []*subject) []index.Finding {
 	packages := only(list, Kind.IsPackage)
 	var open []string
 	for _, s := range packages {
@@ -209,8 +209,8 @@ func (t Target) names() string {
 
 // covered reports whether a package is for a target. While a platform is
 // missing, the package may be.
-func covered(packages []subject, t Target) bool {
-	return slices.ContainsFunc(packages, func(s subject) bool {
+func covered(packages []*subject, t Target) bool {
+	return slices.ContainsFunc(packages, func(s *subject) bool {
 		p := s.target()
 		return !differ(t.OS, p.OS) && !differ(t.Arch, p.Architecture) && t.fitsVariant(p)
 	})

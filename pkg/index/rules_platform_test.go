@@ -143,6 +143,8 @@ func TestTruePlatforms(t *testing.T) {
 		{"linux/arm64/v8", "linux/arm64", "", false},
 		{"linux/arm/v7", "linux/arm", "", false},
 		{"linux/arm", "linux/arm/v7", "", false},
+		{"linux/arm/v6", "linux/arm", "", false},
+		{"linux/amd64/v3", "linux/amd64", "", false},
 		{"linux/x86_64", "linux/amd64", "", false},
 		{"windows/amd64", "windows/amd64:10.0.17763.1", "", false},
 		{"windows/amd64:10.0.17763.1", "windows/amd64", "", false},
@@ -241,6 +243,13 @@ func TestIntegrityRules(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An image whose config is not at hand is no artifact.
+func TestImagesOnlyWithoutConfigs(t *testing.T) {
+	t.Parallel()
+	m := index.Manifest{Entry: image(1, index.OCI, "linux/amd64"), Raw: []byte(imageDoc(`"config":` + configA))}
+	wantFound(t, list(t, index.OCI, m.Entry).Check(index.ImagesOnly([]index.Manifest{m})), index.NotAnImage)
 }
 
 // R8, R9: an attestation and what is not at hand are not looked at.
