@@ -20,7 +20,7 @@ func BenchmarkRules(b *testing.B) {
 	}
 	ix := listOf(b, manifests)
 	for b.Loop() {
-		if findings := ix.Check(buildpackage.Rules(manifests)); len(findings) != 0 {
+		if findings := ix.Check(buildpackage.Rules(manifests)...); len(findings) != 0 {
 			b.Fatal(show(b, findings))
 		}
 	}

@@ -345,8 +345,9 @@ func check(tb testing.TB, ix index.Index, manifests []index.Manifest) []index.Fi
 		index.Digests(manifests), index.ImagesOnly(manifests), index.ReadableConfigs(manifests), index.NotEmpty,
 		index.PlatformPresent, index.UniquePlatforms, index.NotShadowed, index.KnownPlatforms, index.LikelyPlatforms,
 		index.KnownVariants, index.VariantPresent, index.TruePlatforms(manifests), index.OneFamily, index.Expressible,
-		binaries, buildpackage.Rules(manifests),
+		binaries,
 	}
+	rules = append(rules, buildpackage.Rules(manifests)...)
 	return ix.ByEntry(ix.Check(rules...))
 }
 

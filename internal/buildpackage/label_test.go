@@ -174,7 +174,7 @@ func TestHostileLabelsAreFindings(t *testing.T) {
 			m := resolve(t, labelled(t, "linux/amd64", set))
 			ix := listOf(t, []index.Manifest{m})
 			seen := false
-			for _, f := range ix.Check(buildpackage.Rules([]index.Manifest{m})) {
+			for _, f := range ix.Check(buildpackage.Rules([]index.Manifest{m})...) {
 				checkHarmless(t, f.Message)
 				seen = seen || f.Rule == rule && strings.Contains(f.Message, "cannot be read: ")
 			}
@@ -184,7 +184,7 @@ func TestHostileLabelsAreFindings(t *testing.T) {
 		}
 		for _, l := range []string{"lifecycle.metadata", "build.metadata", "base.id"} {
 			m := resolve(t, labelled(t, "linux/amd64", map[string]string{prefix + l: c[0]}))
-			if findings := listOf(t, []index.Manifest{m}).Check(buildpackage.Rules([]index.Manifest{m})); len(findings) > 0 {
+			if findings := listOf(t, []index.Manifest{m}).Check(buildpackage.Rules([]index.Manifest{m})...); len(findings) > 0 {
 				t.Errorf("%s in %s: %s", name, l, show(t, findings))
 			}
 		}
@@ -215,7 +215,7 @@ func fuzzLabels(f *testing.F, label string, seeds []string, read func(string) er
 		}
 		m := resolve(t, labelled(t, "linux/arm64", config))
 		other := resolve(t, labelled(t, "linux/amd64", map[string]string{"io.buildpacks.extension.layers": "{}"}))
-		for _, finding := range listOf(t, []index.Manifest{m, other}).Check(buildpackage.Rules([]index.Manifest{m, other})) {
+		for _, finding := range listOf(t, []index.Manifest{m, other}).Check(buildpackage.Rules([]index.Manifest{m, other})...) {
 			checkHarmless(t, finding.Message)
 		}
 	})

@@ -48,18 +48,18 @@ func (s *subject) against(other *subject, rule index.RuleID, format string, args
 // check looks for one thing in the images of a list, in order.
 type check func([]*subject) []index.Finding
 
-// Rules returns one rule that looks for all that is wrong with kinds, labels
-// and builders in lists whose entries are made of manifests; entries of other
-// manifests are passed over. Attestations and nested lists are exempt. The
-// labels are read once, by Rules.
-func Rules(manifests []index.Manifest) index.Rule {
+// Rules returns the rules about kinds, labels and builders, for lists whose
+// entries are made of manifests; entries of other manifests are passed over.
+// Attestations and nested lists are exempt. The labels are read here, once, and
+// one function does the work of all rules, since they share how they see a list.
+func Rules(manifests []index.Manifest) []index.Rule {
 	images := make(map[v1.Hash]*Image, len(manifests))
 	for _, m := range manifests {
 		if img := Read(m); img.Kind != Unknown {
 			images[m.Digest] = &img
 		}
 	}
-	return func(ix index.Index) []index.Finding {
+	return []index.Rule{func(ix index.Index) []index.Finding {
 		if len(images) == 0 {
 			return nil
 		}
@@ -69,7 +69,7 @@ func Rules(manifests []index.Manifest) index.Rule {
 			findings = append(findings, c(list)...)
 		}
 		return findings
-	}
+	}}
 }
 
 // checks is all rules, in the order of the documentation.

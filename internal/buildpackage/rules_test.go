@@ -494,13 +494,13 @@ func TestRulesCompareWithTheMajority(t *testing.T) {
 	other := func(s *testhelpers.PackageSpec) { s.ID = "acme/other" }
 	manifests := []index.Manifest{hello(t, "linux/s390x", other), hello(t, "linux/amd64"), hello(t, "linux/arm64")}
 	ix := listOf(t, manifests)
-	findings := ix.Check(buildpackage.Rules(manifests))
+	findings := ix.Check(buildpackage.Rules(manifests)...)
 	match(t, lines(show(t, findings)), []string{`error id-mismatch: its id is "acme/other", that of linux/amd64 is "acme/hello"`})
 	if len(findings) != 1 || findings[0].Entry.Digest != manifests[0].Digest || findings[0].Others[0].Digest != manifests[1].Digest {
 		t.Errorf("found %+v", findings)
 	}
 	for _, known := range [][]index.Manifest{nil, manifests[1:]} {
-		if findings := ix.Check(buildpackage.Rules(known)); len(findings) != 0 {
+		if findings := ix.Check(buildpackage.Rules(known)...); len(findings) != 0 {
 			t.Errorf("with %d of 3 manifests: %s", len(known), show(t, findings))
 		}
 	}
@@ -527,7 +527,7 @@ func TestOrdersDiffer(t *testing.T) {
 	slices.SortFunc(manifests, func(a, b index.Manifest) int {
 		return strings.Compare(a.Platform.Architecture, b.Platform.Architecture)
 	})
-	found := lines(show(t, listOf(t, manifests).Check(buildpackage.Rules(manifests))))
+	found := lines(show(t, listOf(t, manifests).Check(buildpackage.Rules(manifests)...)))
 	match(t, slices.DeleteFunc(found, func(line string) bool { return strings.Contains(line, "layer-missing") }), []string{
 		`warning modules-differ: its order is "a@1,b@1?", that of linux/amd64 is "a@1 | b@1"`,
 	})
@@ -538,7 +538,7 @@ func TestFormIsFoundOnce(t *testing.T) {
 	t.Parallel()
 	odd := func(s *testhelpers.PackageSpec) { s.ID, s.Version = "acme_"+strings.Repeat("x", 5000), "v1" }
 	manifests := []index.Manifest{hello(t, "linux/amd64", odd), hello(t, "linux/arm64", odd)}
-	findings := listOf(t, manifests).Check(buildpackage.Rules(manifests))
+	findings := listOf(t, manifests).Check(buildpackage.Rules(manifests)...)
 	match(t, lines(show(t, findings)), []string{"warning version-format: \"v1\"", "warning id-format: acme_xxx"})
 	for _, f := range findings {
 		if len(f.Message) > 400 {
@@ -553,7 +553,7 @@ func TestNamesMissing(t *testing.T) {
 		`{"version":"1.0.0"}`: "has no id", `{"id":"acme/hello"}`: "has no version", `{"id":"acme/hello","version":null}`: "has no version",
 	} {
 		m := withLabels(t, "linux/amd64", metadata, `{}`)
-		match(t, lines(show(t, listOf(t, []index.Manifest{m}).Check(buildpackage.Rules([]index.Manifest{m})))), []string{
+		match(t, lines(show(t, listOf(t, []index.Manifest{m}).Check(buildpackage.Rules([]index.Manifest{m})...))), []string{
 			"error label-missing: the label io.buildpacks.buildpackage.metadata " + want,
 		})
 	}
@@ -564,7 +564,7 @@ func TestRulesGoByTheEntry(t *testing.T) {
 	t.Parallel()
 	m := hello(t, "linux/amd64", func(s *testhelpers.PackageSpec) { s.Targets = []testhelpers.Target{{OS: "linux", Arch: "amd64"}} })
 	m = platformed(m, v1.Platform{OS: "linux", Architecture: "arm64"})
-	match(t, lines(show(t, listOf(t, []index.Manifest{m}).Check(buildpackage.Rules([]index.Manifest{m})))), []string{
+	match(t, lines(show(t, listOf(t, []index.Manifest{m}).Check(buildpackage.Rules([]index.Manifest{m})...))), []string{
 		"warning target-unsupported: linux/arm64", "warning no-linux-amd64: ", "warning target-uncovered: linux/amd64",
 	})
 }

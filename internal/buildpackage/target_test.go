@@ -92,7 +92,7 @@ func targetFinding(t *testing.T, platform, layers string) string {
 	m := resolve(t, labelled(t, platform, map[string]string{
 		"io.buildpacks.buildpackage.metadata": `{"id":"acme/hello","version":"1.2.3"}`, "io.buildpacks.buildpack.layers": layers,
 	}))
-	for _, line := range lines(show(t, listOf(t, []index.Manifest{m}).Check(buildpackage.Rules([]index.Manifest{m})))) {
+	for _, line := range lines(show(t, listOf(t, []index.Manifest{m}).Check(buildpackage.Rules([]index.Manifest{m})...))) {
 		if strings.Contains(line, "target-unsupported") {
 			return line
 		}
@@ -142,7 +142,7 @@ func TestTargetsUncovered(t *testing.T) {
 			manifests = append(manifests, pkg(p))
 		}
 		var got []string
-		for _, f := range listOf(t, manifests).Check(buildpackage.Rules(manifests)) {
+		for _, f := range listOf(t, manifests).Check(buildpackage.Rules(manifests)...) {
 			if f.Rule == index.TargetUncovered {
 				got = append(got, f.Values...)
 			}
