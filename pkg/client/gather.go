@@ -92,7 +92,11 @@ func (c *Client) gather(ctx context.Context, sources []source, s Selection, to i
 	if err != nil {
 		return nil, err
 	}
-	manifests, err := c.resolve(ctx, sources, s.Nested)
+	in := shape(index.Flatten)
+	if s.Nested {
+		in = nested
+	}
+	manifests, err := c.resolve(ctx, sources, in)
 	if err != nil {
 		return nil, err
 	}

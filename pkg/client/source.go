@@ -107,10 +107,22 @@ func cutScheme(s string) (scheme, rest string) {
 	return "", s
 }
 
+// shape is what becomes of the lists among what a source means.
+type shape func([]index.Manifest) []index.Manifest
+
+// nested leaves a list as it is, unless it has but one image: then it is simply
+// its image.
+func nested(manifests []index.Manifest) []index.Manifest {
+	if flat := index.Flatten(manifests); len(flat) == 1 {
+		return flat
+	}
+	return manifests
+}
+
 // resolve resolves all sources side by side and returns their images in the
-// order of the sources; with nested, a list of several images stays a list. All faults are reported together. Each image is
+// order of the sources, each source in the given shape. All faults are reported together. Each image is
 // resolved with ctx itself: what is read may be read on later.
-func (c *Client) resolve(ctx context.Context, sources []source, nested bool) ([]index.Manifest, error) {
+func (c *Client) resolve(ctx context.Context, sources []source, in shape) ([]index.Manifest, error) {
 	found := make([][]index.Manifest, len(sources))
 	faults := make([]error, len(sources))
 	free := make(chan struct{}, c.jobs)
@@ -119,7 +131,7 @@ func (c *Client) resolve(ctx context.Context, sources []source, nested bool) ([]
 		all.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
-			found[i], faults[i] = c.resolveOne(ctx, s, nested)
+			found[i], faults[i] = c.resolveOne(ctx, s, in)
 		})
 	}
 	all.Wait()
@@ -136,7 +148,7 @@ func (c *Client) resolve(ctx context.Context, sources []source, nested bool) ([]
 	return manifests, nil
 }
 
-func (c *Client) resolveOne(ctx context.Context, s source, nested bool) ([]index.Manifest, error) {
+func (c *Client) resolveOne(ctx context.Context, s source, in shape) ([]index.Manifest, error) {
 	reader := Source(c.registry)
 	if s.kind == index.SourceArchive {
 		reader = c.archives
@@ -145,9 +157,7 @@ func (c *Client) resolveOne(ctx context.Context, s source, nested bool) ([]index
 	if err != nil {
 		return nil, err
 	}
-	if !nested || len(index.Flatten(manifests)) == 1 {
-		manifests = index.Flatten(manifests)
-	}
+	manifests = in(manifests)
 	if len(manifests) == 0 {
 		return nil, index.Faultf(index.ErrInvalid, fmt.Sprintf("source %q", s.typed), "it has no image")
 	}

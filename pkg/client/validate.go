@@ -68,14 +68,14 @@ func (c *Client) subject(ctx context.Context, references []string) (index.Index,
 	if err != nil {
 		return index.Index{}, nil, err
 	}
-	nested, err := c.resolve(ctx, sources, true)
+	found, err := c.resolve(ctx, sources, nested)
 	if err != nil {
 		return index.Index{}, nil, err
 	}
-	manifests := index.Flatten(nested)
-	if len(nested) == 1 && nested[0].MediaType.IsIndex() && sources[0].kind == index.SourceRegistry {
-		ix, err := index.Parse(nested[0].Raw)
-		return ix.WithOrigins(func(int, index.Entry) index.Origin { return nested[0].Origin }), manifests, err
+	manifests := index.Flatten(found)
+	if len(found) == 1 && found[0].MediaType.IsIndex() && sources[0].kind == index.SourceRegistry {
+		ix, err := index.Parse(found[0].Raw)
+		return ix.WithOrigins(func(int, index.Entry) index.Origin { return found[0].Origin }), manifests, err
 	}
 	ix, _, err := index.New(formatOf(manifests)).Apply(index.Add(entries(manifests)...))
 	return ix, manifests, err
