@@ -207,7 +207,8 @@ func (l *lab) theirs(dir, format string, entries ...v1.Descriptor) {
          "digest": "`+e.Digest.String()+`",
          "platform": {
             "architecture": "`+e.Platform.Architecture+`",
-            "os": "`+e.Platform.OS+`"
+            "os": "`+e.Platform.OS+`",
+            "os.version": "`+e.Platform.OSVersion+`"
          }
       }`)
 	}
