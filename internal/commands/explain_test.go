@@ -121,14 +121,20 @@ func TestExplain(t *testing.T) {
 func TestEveryRuleIsExplained(t *testing.T) {
 	t.Parallel()
 	var got bytes.Buffer
-	for _, rule := range []index.RuleID{
-		index.DigestMismatch, index.NotAnImage, index.ConfigUnreadable, index.EmptyList, index.PlatformMissing, index.PlatformDuplicate,
-		index.PlatformUnknown, index.PlatformMismatch, index.MediaTypeMixed, index.AnnotationsInV2S2,
-	} {
-		err := commands.InList(rejection(finding(rule, index.Error)), "ghcr.io/acme/bp:1")
-		if code := commands.Explain(ui.New(nil, &got, ui.Terminal{}, clock), nil, err); code != 3 {
-			t.Errorf("%s exits with %d", rule, code)
+	table := index.RuleTable()
+	if len(table) < 20 {
+		t.Fatalf("%d rules", len(table))
+	}
+	for _, rule := range table {
+		var one bytes.Buffer
+		err := commands.InList(rejection(finding(rule.ID, index.Error)), "ghcr.io/acme/bp:1")
+		if code := commands.Explain(ui.New(nil, &one, ui.Terminal{}, clock), nil, err); code != 3 {
+			t.Errorf("%s exits with %d", rule.ID, code)
 		}
+		if !strings.Contains(one.String(), "\nTip: ") {
+			t.Errorf("%s: nobody is told how to repair it", rule.ID)
+		}
+		got.Write(one.Bytes())
 	}
 	testhelpers.Golden(t, filepath.Join("testdata", "rules.txt"), got.Bytes())
 }
