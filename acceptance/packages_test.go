@@ -118,10 +118,17 @@ func TestPackagesInFiles(t *testing.T) {
 		if got := h.ok(t, crane, "digest", ref); !strings.HasSuffix(digest, "@"+got) {
 			t.Errorf("%s has the digest %s, we printed %s", ref, got, digest)
 		}
-		wantLines(t, ref, h.ok(t, crane, "manifest", ref), want)
 		h.ok(t, crane, "validate", "--remote", ref)
 		if said := h.ok(t, upstream, "buildpack", "inspect", ref); !strings.Contains(said, "examples/hello-universe@0.0.1") {
 			t.Errorf("upstream says of %s:\n%s", ref, said)
+		}
+	}
+	wantLines(t, name, h.ok(t, crane, "manifest", name), want)
+	// Converted, each platform's image has the same config.
+	for _, target := range targets() {
+		before, after := h.ok(t, crane, "config", "--platform", target, name), h.ok(t, crane, "config", "--platform", target, oci)
+		if before != after {
+			t.Errorf("%s: the config was\n%s\nand converted it is\n%s", target, before, after)
 		}
 	}
 	// Somebody else gets the same digest from the same files.
