@@ -255,8 +255,13 @@ func sweepOne(dk disk, name string) error {
 	if err != nil {
 		return err
 	}
-	locked, err := lock.TryLock()
-	if !locked || err != nil {
+	// Another sweeper may have removed the file that we opened, and the maker
+	// made it again: whose lock is not in its place has no say.
+	err = holdStage(dk, name, lock)
+	if errors.Is(err, errGone) || errors.Is(err, fs.ErrNotExist) {
+		return lock.Close()
+	}
+	if err != nil {
 		return errors.Join(err, lock.Close())
 	}
 	if err := emptyStage(dk, name); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"testing"
 
@@ -63,6 +64,51 @@ func TestStagesOfTheLivingStay(t *testing.T) {
 	wantContent(t, d, n, a, b)
 	if s := strays(t, root); len(s) > 0 {
 		t.Errorf("left over: %q", s)
+	}
+}
+
+// bornDisk is a disk on which, while a sweeper opens the lock of a stage,
+// another one removes it, and the stage's maker makes it again.
+type bornDisk struct {
+	store.Disk
+	stage string
+	made  func()
+}
+
+// OpenLock is part of store.Disk.
+func (d bornDisk) OpenLock(name string) (store.LockFile, error) {
+	f, err := d.Disk.OpenLock(name)
+	if path.Dir(name) == d.stage {
+		d.made()
+	}
+	return f, err
+}
+
+// A sweeper held the lock of a file that was no longer there, and emptied a
+// stage that somebody was at work in: of many that added at once, one failed.
+func TestStageIsNotSweptByALockThatIsGone(t *testing.T) {
+	t.Parallel()
+	_, root := newDir(t)
+	lock := filepath.Join(root, "tmp", "in-born", "lock")
+	born := func() {
+		if err := os.Remove(lock); err != nil {
+			t.Error(err)
+		}
+		writeFile(t, lock, nil)
+		writeFile(t, filepath.Join(filepath.Dir(lock), "sha256-0"), []byte("content"))
+	}
+	d := store.NewOn(store.Options{Root: root}, func(dir string) (store.Disk, error) {
+		dk, err := store.OpenDisk(dir)
+		return bornDisk{dk, "tmp/in-born", born}, err
+	})
+	n, a := mustName(t, subject), newImage("a")
+	update(t, d, n, nil, create())
+	if err := os.MkdirAll(filepath.Dir(lock), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	update(t, d, n, content(a), add(a))
+	if got := readFile(t, filepath.Join(filepath.Dir(lock), "sha256-0")); string(got) != "content" {
+		t.Errorf("the stage has %q", got)
 	}
 }
 
