@@ -208,7 +208,7 @@ func record(t *testing.T, tk task) (before func() *node, events []func(m *model)
 func recordTo(events *[]func(m *model)) func(dir string) (store.Disk, error) {
 	var mu sync.Mutex
 	return func(dir string) (store.Disk, error) {
-		dk, err := store.OpenDisk(dir)
+		dk, err := openHasty(dir)
 		return recorder{dk, &mu, events}, err
 	}
 }
@@ -220,10 +220,10 @@ type lossy struct {
 	data func(raw []byte) []byte
 }
 
-// losses are the ways that are tried: the all-or-nothing ones, each change alone
+// everyLoss has the ways that are tried: the all-or-nothing ones, each change alone
 // lost or alone kept, all up to one, and some at random; times what becomes of
 // the bytes of files.
-func losses(pending int, rnd *rand.Rand) []lossy {
+func everyLoss(pending int, rnd *rand.Rand) []lossy {
 	kept := map[string]func(i, n int) bool{
 		"none": func(int, int) bool { return false },
 		"all":  func(int, int) bool { return true },
@@ -237,6 +237,21 @@ func losses(pending int, rnd *rand.Rand) []lossy {
 		mask := rnd.Uint64()
 		kept[fmt.Sprint("random ", k)] = func(i, _ int) bool { return mask>>(i%64)&1 == 1 }
 	}
+	return times(kept)
+}
+
+// worstLosses has those that nearly all mistakes show in: nothing but what was
+// synced, and something at random.
+func worstLosses(_ int, rnd *rand.Rand) []lossy {
+	mask := rnd.Uint64()
+	return times(map[string]func(i, n int) bool{
+		"none":   func(int, int) bool { return false },
+		"random": func(i, _ int) bool { return mask>>(i%64)&1 == 1 },
+	})
+}
+
+// times combines which changes are kept with what becomes of unsynced bytes.
+func times(kept map[string]func(i, n int) bool) []lossy {
 	data := map[string]func([]byte) []byte{
 		"full":  func(raw []byte) []byte { return raw },
 		"empty": func([]byte) []byte { return nil },

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if job := os.Getenv("STORE_TEST_CHILD"); job != "" {
 		os.Exit(child(job))
 	}
+	if err := useMemory(); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 
