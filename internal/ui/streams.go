@@ -111,7 +111,8 @@ func (s *Streams) line(prefix, format string, args []any) {
 	_, _ = fmt.Fprintln(s.err, prefix+strings.TrimSuffix(text, "\n")) //nolint:errcheck // see above
 }
 
-// safe escapes every argument that is text of some kind.
+// safe escapes every argument that is text of some kind, and keeps it on the
+// line of the message.
 func (s *Streams) safe(args []any) []any {
 	safe := make([]any, len(args))
 	for i, arg := range args {
@@ -121,14 +122,20 @@ func (s *Streams) safe(args []any) []any {
 		case int, int64, bool, float64:
 			safe[i] = v
 		default:
-			safe[i] = Escape(fmt.Sprint(v))
+			safe[i] = oneLine(fmt.Sprint(v))
 		}
 	}
 	return safe
 }
 
+// oneLine escapes text that stands in a message. A line of its own could pass
+// for one of ours, or for a command to what reads our stderr.
+func oneLine(text string) string {
+	return strings.ReplaceAll(Escape(strings.TrimSuffix(text, "\n")), "\n", `\n`)
+}
+
 func (s *Streams) symbol(v Symbol) string {
-	text := Escape(string(v))
+	text := oneLine(string(v))
 	if !s.Color {
 		return "'" + text + "'"
 	}

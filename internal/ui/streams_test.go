@@ -101,14 +101,30 @@ func TestArgumentsAreEscaped(t *testing.T) {
 	}
 }
 
+// Text of somebody else makes no line of its own: it could pass for one of ours,
+// or for a command to GitHub's runner.
 func TestAMessageIsOneLine(t *testing.T) {
 	t.Parallel()
 	var err bytes.Buffer
 	s := ui.New(nil, &err, ui.Terminal{}, clock)
 	s.Info("%s", "with an end\n")
 	s.Info("100%%")
-	if got := err.String(); got != "with an end\n100%\n" {
-		t.Errorf("got %q", got)
+	s.Warn("%s %s", "a\nERROR: b", ui.Symbol("c\n::stop-commands::d"))
+	s.Error("%v", errors.Join(errors.New("e"), errors.New("f")))
+	want := "with an end\n100%\nWarning: a\\nERROR: b 'c\\n::stop-commands::d'\nERROR: e\\nf\n"
+	if got := err.String(); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestACommandIsAsItIs(t *testing.T) {
+	t.Parallel()
+	var err bytes.Buffer
+	s := ui.New(nil, &err, ui.Terminal{}, clock)
+	s.Quiet, s.Timestamps, s.Color = true, true, true
+	s.Command("::error title=rule::100%25 \x1b[2J")
+	if got, want := err.String(), "::error title=rule::100%25 \\u001b[2J\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
