@@ -76,7 +76,8 @@ func run() { os.Exit(commands.Main(context.Background(), commands.OSProcess("tes
 //	             leave a list of images of a registry as upstream pack does;
 //	             ANNOTATION=VALUE among the references annotates the one before
 //
-// $ESC is an escape character, $CSI the same of C1, $RLO turns text around.
+// $ESC is an escape character, $CSI the same of C1, $RLO turns text around, $NL
+// ends a line.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	params := scripts()
@@ -118,6 +119,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("ESC", "\x1b")
 	env.Setenv("CSI", "\u009b")
 	env.Setenv("RLO", "\u202e")
+	env.Setenv("NL", "\n")
 	return nil
 }
 
