@@ -70,6 +70,18 @@ func TestSeveralChallenges(t *testing.T) {
 	resolve(t, newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, canary))), reg.Host+"/a/list:1")
 }
 
+// TestAccessToken: a token that is called access_token is used as it is had, and
+// not asked for again.
+func TestAccessToken(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t, testhelpers.WithBearer("u", canary), testhelpers.WithAccessTokenOnly())
+	reg.Push(t, "a/list:1", image(t, 0))
+	resolve(t, newClient(t), reg.Host+"/a/list:1")
+	if n := reg.CountKind("token"); n != 1 || reg.Count(http.MethodGet, "/a/list/") != 2 {
+		t.Errorf("requests %s", tally(reg))
+	}
+}
+
 // TestWrongPassword: denied is denied, and no reason to try again.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()

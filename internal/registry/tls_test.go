@@ -59,6 +59,20 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestLoopbackForms: plain HTTP is found under every name of this machine.
+func TestLoopbackForms(t *testing.T) {
+	t.Parallel()
+	reg, second := testhelpers.NewRegistry(t), testhelpers.NewRegistry(t, testhelpers.WithListenHost("127.0.0.2"))
+	reg.Push(t, "a/list:1", image(t, 0))
+	second.Push(t, "a/list:1", image(t, 0))
+	local := "localhost" + reg.Host[strings.LastIndexByte(reg.Host, ':'):]
+	for _, host := range []string{reg.Host, second.Host, local} {
+		if ms := resolve(t, newClient(t), host+"/a/list:1"); len(ms) != 1 || ms[0].Origin.Repository != host+"/a/list" {
+			t.Errorf("%s: %+v", host, ms)
+		}
+	}
+}
+
 // TestIPv6: R35.
 func TestIPv6(t *testing.T) {
 	t.Parallel()

@@ -346,6 +346,23 @@ func TestForeignLayers(t *testing.T) {
 	}
 }
 
+// TestUploadBeginsAnew: an upload that fails is not taken up where the first one
+// was to go, also where that was the answer to a mount.
+func TestUploadBeginsAnew(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	reg.Push(t, "a/source:0", image(t, 0))
+	reg.Inject(testhelpers.Fault{Method: http.MethodPost, Do: withoutQuery()})
+	reg.Inject(testhelpers.Fault{Method: http.MethodPut, Match: "/uploads/", Times: 1, Do: testhelpers.Status(500, nil, "")})
+	c := newClient(t)
+	pub := publication(t, resolve(t, c, reg.Host+"/a/source:0"), reg.Host+"/a/list:1")
+	mustPublish(t, c, pub)
+	has(t, reg, "a/list", "1", pub.Index)
+	if got := reg.Count(http.MethodPost, ""); got != 3+1 {
+		t.Errorf("%d uploads were begun, want one for each of three blobs and one more", got)
+	}
+}
+
 // TestCopiesCountTwice: a copy reads and writes at once, and no more are under
 // way than requests are allowed.
 func TestCopiesCountTwice(t *testing.T) {
@@ -361,4 +378,22 @@ func TestCopiesCountTwice(t *testing.T) {
 	if got := reg.MaxInFlight(); got != 2 {
 		t.Errorf("%d requests in flight, want 2", got)
 	}
+}
+
+// TestContentIsSharedOnce: what two entries share is sent once, and mounted
+// rather than sent where one of them comes from beside.
+func TestContentIsSharedOnce(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	reg.Push(t, "a/source:0", image(t, 0))
+	file, _ := local(t, image(t, 1))
+	twin := file
+	twin.Platform = &v1.Platform{OS: "linux", Architecture: "riscv64"}
+	c := newClient(t)
+	pub := publication(t, append([]index.Manifest{file, twin}, resolve(t, c, reg.Host+"/a/source:0")...), reg.Host+"/a/list:1")
+	want := map[string]int{"upload": 2, "mount": 3, "child": 2, "list": 1, "verify": 1}
+	if got := kinds(mustPublish(t, c, pub)); !maps.Equal(got, want) {
+		t.Errorf("steps %v, want %v", got, want)
+	}
+	has(t, reg, "a/list", "1", pub.Index)
 }
