@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
@@ -89,8 +90,9 @@ func wantLines(tb testing.TB, what, raw string, want []string) {
 }
 
 // TestPackagesInFiles (B26): the .cnb files of a release, as upstream pack
-// writes them, become a list here, and in a registry in either way; the packages
-// keep their bytes.
+// writes them, become a list here, and in a registry in either format; the
+// packages keep their bytes, but for the media types in their manifests where
+// those are of the other family.
 func TestPackagesInFiles(t *testing.T) {
 	t.Parallel()
 	upstream, crane := testhelpers.Tool(t, "pack"), testhelpers.Tool(t, "crane")
@@ -99,46 +101,62 @@ func TestPackagesInFiles(t *testing.T) {
 	h.ok(t, upstream, "buildpack", "package", "hello", "--format", "file", "--path", "hello-universe")
 	var files, want []string
 	for _, target := range targets() {
-		file := "./hello-" + strings.ReplaceAll(target, "/", "-") + ".cnb"
+		file := h.path("hello-" + strings.ReplaceAll(target, "/", "-") + ".cnb")
 		files = append(files, file)
-		want = append(want, target+" "+packedIn(t, h.path(file)).String())
+		want = append(want, target+" "+packedIn(t, file).String())
 	}
-	name := host + "/acme/hello:1"
+	name, oci, kept := host+"/acme/hello:1", host+"/acme/hello-oci:1", host+"/acme/hello-kept:1"
 	created := h.manifest(t, slices.Concat([]string{"create", name}, files)...)
 	wantLines(t, "the list in local storage", h.manifest(t, "inspect", name), want)
-	if pushed := h.manifest(t, "push", name); pushed != created {
-		t.Errorf("create printed %s, push %s", created, pushed)
+	publish := func(h *home, args ...string) string {
+		return h.manifest(t, slices.Concat([]string{"create", "--publish", "--format", "oci"}, args, files)...)
 	}
-	oci := host + "/acme/hello-oci:1"
-	published := h.manifest(t, slices.Concat([]string{"create", oci, "--publish", "--format", "oci"}, files)...)
-	if kept := listed(t, h); len(kept) != 1 || kept[name] == nil {
-		t.Errorf("local storage has %v, want %s alone", kept, name)
-	}
-	for ref, digest := range map[string]string{name: created, oci: published} {
-		if got := h.ok(t, crane, "digest", ref); !strings.HasSuffix(digest, "@"+got) {
-			t.Errorf("%s has the digest %s, we printed %s", ref, got, digest)
+	for ref, printed := range map[string]string{
+		name: h.manifest(t, "push", name), oci: publish(h, oci), kept: publish(h, "--preserve-digests", kept),
+	} {
+		if got := h.ok(t, crane, "digest", ref); !strings.HasSuffix(printed, "@"+got) {
+			t.Errorf("%s has the digest %s, we printed %s", ref, got, printed)
+		}
+		if ref == name && printed != created {
+			t.Errorf("create printed %s, push %s", created, printed)
+		}
+		raw := h.ok(t, crane, "manifest", ref)
+		if ref == oci {
+			wantConverted(t, raw)
+		} else {
+			wantLines(t, ref, raw, want)
+		}
+		for _, target := range targets() {
+			if got, first := h.ok(t, crane, "config", "--platform", target, ref), h.ok(t, crane, "config", "--platform", target, name); got != first {
+				t.Errorf("%s has for %s the config\n%s\nwant\n%s", ref, target, got, first)
+			}
 		}
 		h.ok(t, crane, "validate", "--remote", ref)
 		if said := h.ok(t, upstream, "buildpack", "inspect", ref); !strings.Contains(said, "examples/hello-universe@0.0.1") {
 			t.Errorf("upstream says of %s:\n%s", ref, said)
 		}
 	}
-	wantLines(t, name, h.ok(t, crane, "manifest", name), want)
-	// Converted, each platform's image has the same config.
-	for _, target := range targets() {
-		before, after := h.ok(t, crane, "config", "--platform", target, name), h.ok(t, crane, "config", "--platform", target, oci)
-		if before != after {
-			t.Errorf("%s: the config was\n%s\nand converted it is\n%s", target, before, after)
-		}
+	if kept := listed(t, h); len(kept) != 1 || kept[name] == nil {
+		t.Errorf("local storage has %v, want %s alone", kept, name)
 	}
 	// Somebody else gets the same digest from the same files.
-	other := newHome(t)
-	again := []string{"create", oci, "--publish", "--format", "oci"}
-	for _, file := range files {
-		again = append(again, h.path(file))
+	if first, again := publish(h, oci), publish(newHome(t), oci); again != first {
+		t.Errorf("made again it is %s, before it was %s", again, first)
 	}
-	if got := other.manifest(t, again...); got != published {
-		t.Errorf("made again it is %s, before it was %s", got, published)
+}
+
+// wantConverted looks for a list of images in OCI's types, for all targets.
+func wantConverted(tb testing.TB, raw string) {
+	tb.Helper()
+	var got []string
+	for _, d := range parseList(tb, strings.NewReader(raw)).Manifests {
+		if d.MediaType != types.OCIManifestSchema1 {
+			tb.Errorf("%s has the type %s", d.Digest, d.MediaType)
+		}
+		got = append(got, d.Platform.String())
+	}
+	if !slices.Equal(got, targets()) {
+		tb.Errorf("the list is for %q, want %q", got, targets())
 	}
 }
 
