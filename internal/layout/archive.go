@@ -26,7 +26,11 @@ type Archives struct{}
 // Errors are of the kind ErrNotFound where there is no such file, and
 // ErrInvalid where it is not what it should be; those of single images have an
 // *index.Rejection that names the rule.
-func (Archives) Resolve(ctx context.Context, path string) (manifests []index.Manifest, err error) {
+func (Archives) Resolve(ctx context.Context, path string) ([]index.Manifest, error) {
+	return resolveArchive(ctx, path, "")
+}
+
+func resolveArchive(ctx context.Context, path, name string) (manifests []index.Manifest, err error) {
 	f, err := openFile(path)
 	if err != nil {
 		return nil, err
@@ -34,7 +38,7 @@ func (Archives) Resolve(ctx context.Context, path string) (manifests []index.Man
 	defer func() { err = errors.Join(err, f.Close()) }()
 	a, err := openArchive(ctx, f, path)
 	if err == nil {
-		manifests, err = resolve(ctx, a, index.Origin{Kind: index.SourceArchive, Ref: path})
+		manifests, err = resolve(ctx, a, index.Origin{Kind: index.SourceArchive, Ref: path}, name)
 	}
 	return manifests, blame(ctx, path, err)
 }
@@ -47,7 +51,11 @@ func blame(ctx context.Context, path string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("read %s: %w", path, context.Cause(ctx))
 	}
-	return &index.Fault{Kind: index.ErrInvalid, Thing: path, Cause: err}
+	kind := index.ErrInvalid
+	if errors.Is(err, errNoName) {
+		kind = index.ErrNotFound
+	}
+	return &index.Fault{Kind: kind, Thing: path, Cause: err}
 }
 
 // openFile opens a regular file. Nothing else is opened, since opening a pipe
@@ -117,10 +125,15 @@ func openArchive(ctx context.Context, f *os.File, path string) (*archive, error)
 	return a, err
 }
 
+func (a *archive) form() string { return "an OCI archive" }
+
 // size tells how big a member is.
-func (a *archive) size(name string) (size int64, ok bool) {
+func (a *archive) size(name string) (int64, error) {
 	m, ok := a.members[name]
-	return m.size, ok
+	if !ok {
+		return 0, fs.ErrNotExist
+	}
+	return m.size, nil
 }
 
 // read returns the content of a member that has at most index.MaxManifest

@@ -1,15 +1,17 @@
-// Package layout reads OCI image layouts
-// (https://github.com/opencontainers/image-spec/blob/main/image-layout.md) that
-// are in a tar archive: .cnb files, as upstream pack writes them, and OCI
-// archives of other tools.
+// Package layout reads and writes OCI image layouts
+// (https://github.com/opencontainers/image-spec/blob/main/image-layout.md):
+// directories, .cnb files, as upstream pack writes them, and OCI archives of
+// other tools.
 //
 // It guarantees that the bytes of every manifest and config that it returns
 // have the digest and size that refer to them, that every layer that should be
-// in the archive is there in its full size, and that a file cannot make it
-// write anything, follow a link, or hold more than a few manifests in memory.
-// An archive is never unpacked: one pass finds where its members are, and they
-// are read from there.
+// in the layout is there in its full size, and that a source cannot make it
+// write anything, follow a link out of a directory, or hold more than a few
+// manifests in memory. An archive is never unpacked: one pass finds where its
+// members are, and they are read from there. What [Writers] write is there as a
+// whole or not at all, has been hashed, and is the same for the same input.
 //
-// It does not hash layers: who reads one from a [index.Blob] verifies it. It
-// does not judge whether an image is a buildpack, or its platform complete.
+// Reading does not hash layers: who reads one from a [index.Blob] verifies it.
+// Writing does not wait for the disk to have all. The package does not judge
+// whether an image is a buildpack, or its platform complete.
 package layout

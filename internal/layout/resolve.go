@@ -3,7 +3,9 @@ package layout
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 
@@ -28,11 +30,13 @@ const (
 	maxContent     = 64 << 20
 )
 
-// content is where a layout is. Directories are to be another implementation
-// of it.
+// content is where a layout is: an archive or a directory.
 type content interface {
-	// size tells how big a file of the layout is; ok is false if it is missing.
-	size(name string) (size int64, ok bool)
+	// form is what a layout of the kind is called.
+	form() string
+	// size tells how big a file of the layout is; fs.ErrNotExist if it is
+	// missing.
+	size(name string) (int64, error)
 	// read returns a file of at most index.MaxManifest bytes.
 	read(name string) ([]byte, error)
 	// blob returns a file that is there as a blob.
@@ -47,7 +51,8 @@ type resolver struct {
 	bytes   int64 // of manifests and configs
 }
 
-func resolve(ctx context.Context, c content, origin index.Origin) ([]index.Manifest, error) {
+// resolve returns the images of a layout, or those of a name only.
+func resolve(ctx context.Context, c content, origin index.Origin, name string) ([]index.Manifest, error) {
 	if err := checkMarker(c); err != nil {
 		return nil, err
 	}
@@ -60,7 +65,13 @@ func resolve(ctx context.Context, c content, origin index.Origin) ([]index.Manif
 		return nil, fmt.Errorf("%s: %w", indexFile, err)
 	}
 	r := &resolver{content: c, origin: origin}
-	found, err := r.list(ctx, list, 0)
+	entries := list.Entries()
+	if name != "" {
+		if entries, err = named(entries, name); err != nil {
+			return nil, err
+		}
+	}
+	found, err := r.list(ctx, entries, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -91,20 +102,20 @@ func checkMarker(c content) error {
 func notALayout(c content, err error) error {
 	_, marker := c.size(markerFile)
 	_, list := c.size(indexFile)
-	if !marker && !list {
-		return fmt.Errorf("it is not an OCI archive: it has neither %s nor %s", markerFile, indexFile)
+	if errors.Is(marker, fs.ErrNotExist) && errors.Is(list, fs.ErrNotExist) {
+		return fmt.Errorf("it is not %s: it has neither %s nor %s", c.form(), markerFile, indexFile)
 	}
 	return err
 }
 
 // list returns what a list refers to, in order. depth is how many lists led to
 // it; no list can lead to itself, since it would have to contain its own digest.
-func (r *resolver) list(ctx context.Context, list index.Index, depth int) ([]index.Manifest, error) {
+func (r *resolver) list(ctx context.Context, entries []index.Entry, depth int) ([]index.Manifest, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("lists refer to lists more than %d deep", maxDepth)
 	}
 	var found []index.Manifest
-	for _, e := range list.Entries() {
+	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -135,7 +146,7 @@ func (r *resolver) entry(ctx context.Context, e index.Entry, depth int) (index.M
 		return index.Manifest{}, fmt.Errorf("list %s: %w", e.Digest, err)
 	}
 	m := index.Manifest{Entry: r.describe(e), Raw: raw}
-	m.Children, err = r.list(ctx, nested, depth+1)
+	m.Children, err = r.list(ctx, nested.Entries(), depth+1)
 	return m, err
 }
 
@@ -191,8 +202,8 @@ func (r *resolver) image(e index.Entry) (index.Manifest, error) {
 // names, which are those of images in the layout, and without a copy of the
 // content, which is at hand.
 func (r *resolver) describe(e index.Entry) index.Entry {
-	delete(e.Annotations, "org.opencontainers.image.ref.name") // image-spec, annotations.md
-	delete(e.Annotations, "io.containerd.image.name")          // containerd's export
+	delete(e.Annotations, refName)
+	delete(e.Annotations, containerdName)
 	if len(e.Annotations) == 0 {
 		e.Annotations = nil
 	}
@@ -228,12 +239,15 @@ func (r *resolver) verified(what string, e index.Entry, d v1.Descriptor) ([]byte
 
 // present checks that content is there in the size that its descriptor gives.
 func (r *resolver) present(what string, e index.Entry, d v1.Descriptor) error {
-	size, ok := r.content.size(blobFile(d.Digest))
+	size, err := r.content.size(blobFile(d.Digest))
+	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case !ok && d.Digest == e.Digest:
+	case missing && d.Digest == e.Digest:
 		return fmt.Errorf("%s %s is missing", what, d.Digest)
-	case !ok:
+	case missing:
 		return fmt.Errorf("%s %s of %s is missing", what, d.Digest, e.Digest)
+	case err != nil:
+		return fmt.Errorf("%s %s: %w", what, d.Digest, err)
 	case size != d.Size:
 		return reject(index.DigestMismatch, e, "%s %s has %d bytes, but its descriptor says %d", what, d.Digest, size, d.Size)
 	}
@@ -250,7 +264,7 @@ func (r *resolver) layers(e index.Entry, descriptors []v1.Descriptor) ([]index.B
 			continue
 		}
 		seen[d.Digest] = true
-		if _, ok := r.content.size(blobFile(d.Digest)); !ok && (len(d.URLs) > 0 || !d.MediaType.IsDistributable()) {
+		if _, err := r.content.size(blobFile(d.Digest)); errors.Is(err, fs.ErrNotExist) && (len(d.URLs) > 0 || !d.MediaType.IsDistributable()) {
 			continue
 		}
 		if err := r.present("layer", e, d); err != nil {
