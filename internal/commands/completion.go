@@ -80,6 +80,16 @@ func completeValues(cmd *cobra.Command, flag string, values ...string) {
 	}
 }
 
+// completeFiles lets the shell complete the value of a flag as a path.
+func completeFiles(cmd *cobra.Command, flag string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveDefault
+	})
+	if err != nil {
+		panic(err) // as in completeValues
+	}
+}
+
 func completeFormat(cmd *cobra.Command) { completeValues(cmd, "format", "v2s2", "oci") }
 
 func completePlatform(cmd *cobra.Command) {

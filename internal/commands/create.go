@@ -27,9 +27,11 @@ func newCreate(f *factory, run func(context.Context, *factory, *createOptions) e
 to its registry and keep nothing.
 
 A SOURCE is an image or a list in a registry (REFERENCE or docker://REFERENCE),
-or a .cnb file (a path that ends in .cnb or begins with ./ ../ or /, or
-oci-archive:FILE). A list gives one entry for each of its images. PLATFORM= in
-front of a source says what it is for where its config does not.
+a .cnb file (a path that ends in .cnb or begins with ./ ../ or /), an OCI
+archive (oci-archive:FILE[:NAME]) or the directory of an OCI layout
+(oci:DIR[:NAME]; oci:./DIR where DIR has no "/" and no "."). A list gives one
+entry for each of its images. PLATFORM= in front of a source says what it is for
+where its config does not.
 
 On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 		Example: `  # a list of what the release built, kept here

@@ -60,7 +60,10 @@ func notFoundHint(program, list string, f *index.Fault) string {
 	return ""
 }
 
-func existsHint(program, list string, _ *index.Fault) string {
+func existsHint(program, list string, f *index.Fault) string {
+	if !strings.HasPrefix(f.Thing, "list ") {
+		return "nothing is overwritten; delete it first, or give another name"
+	}
 	return fmt.Sprintf("use --amend to add to it, --replace to make it anew, or '%s remove %s' to delete it", program, list)
 }
 

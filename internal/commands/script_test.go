@@ -54,6 +54,8 @@ func run() { os.Exit(commands.Main(context.Background(), commands.OSProcess("tes
 //	             push a list of buildpackages
 //	cnb FILE PLATFORM [noarch] [id=X] [version=X] [seed=N]
 //	             write a .cnb file as upstream pack does
+//	layout DIR PLATFORM [oci] [noarch] [id=X] [version=X] [seed=N]
+//	             write an OCI layout of one image into a directory
 //	reset NAME   forget the requests so far
 //	requests NAME N, writes NAME N
 //	             compare the number of requests (or of PUT, POST, PATCH and
@@ -93,7 +95,7 @@ func scripts() testscript.Params {
 		RequireExplicitExec: true,
 		Setup:               setUp,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"registry": cmdRegistry, "image": cmdImage, "index": cmdIndex, "cnb": cmdCNB, "reset": cmdReset,
+			"registry": cmdRegistry, "image": cmdImage, "index": cmdIndex, "cnb": cmdCNB, "layout": cmdLayout, "reset": cmdReset,
 			"requests": count(func(r *testhelpers.Registry) int { return len(r.Requests()) }),
 			"writes":   count((*testhelpers.Registry).Writes),
 			"exits":    cmdExits, "sha256": cmdSHA256, "mask": cmdMask,
@@ -250,6 +252,11 @@ func cmdCNB(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
 	testhelpers.WriteCNB(tbOf(ts), path, testhelpers.Buildpackage(tbOf(ts), spec(ts, args[1], args[2:])))
+}
+
+func cmdLayout(ts *testscript.TestScript, _ bool, args []string) {
+	img := testhelpers.Buildpackage(tbOf(ts), spec(ts, args[1], args[2:]))
+	testhelpers.CNB{Images: []v1.Image{img}}.Layout(tbOf(ts), ts.MkAbs(args[0]))
 }
 
 func cmdReset(ts *testscript.TestScript, _ bool, args []string) { registryOf(ts, args[0]).Reset() }

@@ -107,7 +107,11 @@ func TestEveryFlagIsDocumented(t *testing.T) {
 				t.Errorf("%s: nothing completes --%s", path, f.Name)
 				return
 			}
-			if values, directive := complete(cmd, nil, ""); len(values) < 2 || directive != cobra.ShellCompDirectiveNoFileComp {
+			values, directive := complete(cmd, nil, "")
+			if name == "PATH" && values == nil && directive == cobra.ShellCompDirectiveDefault {
+				return // the shell knows the files
+			}
+			if len(values) < 2 || directive != cobra.ShellCompDirectiveNoFileComp {
 				t.Errorf("%s --%s completes to %v", path, f.Name, values)
 			}
 		})

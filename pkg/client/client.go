@@ -4,7 +4,8 @@
 // it reports on the way are [Event] values. The package prints nothing, knows
 // no flags and reads no environment.
 //
-// It declares the ports that it needs ([Store], [Source], [Registry]); wire.go
+// It declares the ports that it needs ([Store], [Source], [Registry], [Blobs],
+// [Writer]); wire.go
 // fills them with the packages that do I/O.
 package client
 
@@ -71,6 +72,9 @@ type Client struct {
 	store    Store
 	registry Registry
 	archives Source
+	layouts  Source
+	blobs    Blobs
+	writer   Writer
 	rulebook Rulebook
 	jobs     int
 	observe  func(Event)
@@ -85,8 +89,17 @@ func WithStore(s Store) Option { return func(c *Client) { c.store = s } }
 // WithRegistry sets how registries are read and written.
 func WithRegistry(r Registry) Option { return func(c *Client) { c.registry = r } }
 
-// WithArchives sets how .cnb files and OCI archives are read.
+// WithArchives sets how files are read that are named by their path.
 func WithArchives(s Source) Option { return func(c *Client) { c.archives = s } }
+
+// WithLayouts sets how oci:DIR[:NAME] and oci-archive:FILE[:NAME] are read.
+func WithLayouts(s Source) Option { return func(c *Client) { c.layouts = s } }
+
+// WithBlobs sets how single blobs of registries are read.
+func WithBlobs(b Blobs) Option { return func(c *Client) { c.blobs = b } }
+
+// WithWriter sets how lists are written into files.
+func WithWriter(w Writer) Option { return func(c *Client) { c.writer = w } }
 
 // WithJobs sets how many sources are resolved at once; 24 by default.
 func WithJobs(n int) Option { return func(c *Client) { c.jobs = max(n, 1) } }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -19,6 +20,7 @@ type source struct {
 	origin   string // the same without PLATFORM=
 	kind     index.SourceKind
 	ref      string       // what the kind's reader takes
+	named    bool         // it is a layout as containers-transports(5) names them
 	platform *v1.Platform // what PLATFORM= in front of it says
 	repo     name.Repository
 }
@@ -45,7 +47,10 @@ func parseSource(text string) (source, error) {
 	case scheme == "" && isPath(ref):
 		return s, nil
 	case scheme == "oci-archive":
-		s.ref = rest
+		s.named = true
+		return s, nil
+	case scheme == "oci":
+		s.kind, s.named = index.SourceLayout, true
 		return s, nil
 	}
 	// What is no file may have credentials in front of its host.
@@ -55,7 +60,7 @@ func parseSource(text string) (source, error) {
 		return s.inRegistry(rest)
 	}
 	return source{}, index.Faultf(index.ErrUsage, fmt.Sprintf("source %q", s.typed),
-		"sources of the kind %q are not supported by this version; want a reference, docker://REFERENCE, a .cnb file or oci-archive:FILE", scheme)
+		"sources of the kind %q are not supported by this version; want a reference, docker://REFERENCE, a .cnb file, oci-archive:FILE or oci:DIR", scheme)
 }
 
 func (s source) inRegistry(ref string) (source, error) {
@@ -100,11 +105,21 @@ func cutScheme(s string) (scheme, rest string) {
 		return "docker", rest
 	}
 	for _, scheme := range []string{"docker-daemon", "oci-archive", "oci", "urn", "https", "http", "file"} {
-		if rest, ok := strings.CutPrefix(s, scheme+":"); ok && (scheme != "oci" || strings.ContainsAny(rest, "/.")) {
+		if rest, ok := strings.CutPrefix(s, scheme+":"); ok && (scheme != "oci" || isDirectory(rest)) {
 			return scheme, rest
 		}
 	}
 	return "", s
+}
+
+// isDirectory tells what follows "oci:" from the tag of an image called oci, and
+// from the port and repository of a registry of that name.
+func isDirectory(rest string) bool {
+	port, _, ok := strings.Cut(rest, "/")
+	if _, err := strconv.ParseUint(port, 10, 16); ok && err == nil {
+		return false
+	}
+	return strings.ContainsAny(rest, `/.\:`)
 }
 
 // shape is what becomes of the lists among what a source means.
@@ -148,12 +163,18 @@ func (c *Client) resolve(ctx context.Context, sources []source, in shape) ([]ind
 	return manifests, nil
 }
 
-func (c *Client) resolveOne(ctx context.Context, s source, in shape) ([]index.Manifest, error) {
-	reader := Source(c.registry)
-	if s.kind == index.SourceArchive {
-		reader = c.archives
+func (c *Client) reader(s source) Source {
+	switch {
+	case s.named:
+		return c.layouts
+	case s.kind == index.SourceArchive:
+		return c.archives
 	}
-	manifests, err := reader.Resolve(ctx, s.ref)
+	return c.registry
+}
+
+func (c *Client) resolveOne(ctx context.Context, s source, in shape) ([]index.Manifest, error) {
+	manifests, err := c.reader(s).Resolve(ctx, s.ref)
 	if err != nil {
 		return nil, err
 	}

@@ -17,22 +17,23 @@ import (
 
 var errAsked = errors.New("asked")
 
-// read returns what is asked of the registry and of the reader of archives when
-// a list is made of one source, and the error. Both readers refuse.
-func read(t *testing.T, source string) (registry, archives []string, err error) {
+// read returns what is asked of the registry and of the readers of archives and
+// layouts when a list is made of one source, and the error. All readers refuse.
+func read(t *testing.T, source string) (registry, archives, layouts []string, err error) {
 	t.Helper()
 	refuse := func(string) ([]index.Manifest, error) { return nil, errAsked }
-	r, a := &sources{answers: refuse}, &sources{answers: refuse}
+	r, a, o := &sources{answers: refuse}, &sources{answers: refuse}, &sources{answers: refuse}
 	l := newLab(t)
-	c := client.Open(client.Settings{Home: l.home, Env: func(string) string { return "" }}, client.WithRegistry(r), client.WithArchives(a))
+	c := client.Open(client.Settings{Home: l.home, Env: func(string) string { return "" }},
+		client.WithRegistry(r), client.WithArchives(a), client.WithLayouts(o))
 	_, err = c.Create(t.Context(), client.CreateRequest{Name: "acme/list", Sources: []string{source}})
-	return r.asked, a.asked, err
+	return r.asked, a.asked, o.asked, err
 }
 
 func TestSourcesFindTheirReader(t *testing.T) {
 	t.Parallel()
 	digest := "@sha256:" + strings.Repeat("0", 64)
-	for _, c := range []struct{ source, registry, archive string }{
+	for _, c := range []struct{ source, registry, archive, layout string }{
 		{source: "nginx", registry: "nginx"},
 		{source: "acme/bp:1.2.3", registry: "acme/bp:1.2.3"},
 		{source: "localhost:5000/acme/bp", registry: "localhost:5000/acme/bp"},
@@ -55,9 +56,16 @@ func TestSourcesFindTheirReader(t *testing.T) {
 		{source: `.\dist\bp.tar`, archive: `.\dist\bp.tar`},
 		{source: `..\bp`, archive: `..\bp`},
 		{source: `C:\dist\bp.cnb`, archive: `C:\dist\bp.cnb`},
-		{source: "oci-archive:dist/bp.tar", archive: "dist/bp.tar"},
-		{source: "oci-archive:dist/bp.cnb", archive: "dist/bp.cnb"},
-		{source: "oci-archive:dist/bp.tar:name", archive: "dist/bp.tar:name"},
+		{source: "oci-archive:dist/bp.tar", layout: "oci-archive:dist/bp.tar"},
+		{source: "oci-archive:dist/bp.cnb", layout: "oci-archive:dist/bp.cnb"},
+		{source: "oci-archive:bp.tar:ghcr.io/acme/bp:1", layout: "oci-archive:bp.tar:ghcr.io/acme/bp:1"},
+		{source: "oci:amd64/oci", layout: "oci:amd64/oci"},
+		{source: "oci:./dir:name", layout: "oci:./dir:name"},
+		{source: "oci:dir:name", layout: "oci:dir:name"},
+		{source: "oci:/a@b/dir", layout: "oci:/a@b/dir"},
+		{source: `oci:C:\dir:name`, layout: `oci:C:\dir:name`},
+		{source: `oci:dist\oci`, layout: `oci:dist\oci`},
+		{source: "oci:5000/acme/bp", registry: "oci:5000/acme/bp"}, // a registry called oci
 		{source: "dist/bp@1.2.3.cnb", archive: "dist/bp@1.2.3.cnb"},
 		{source: "./a=b/bp", archive: "./a=b/bp"},
 		{source: "dist/a=b.cnb", archive: "dist/a=b.cnb"},
@@ -66,12 +74,13 @@ func TestSourcesFindTheirReader(t *testing.T) {
 		{source: "linux/arm64=docker://localhost:5000/acme/bp", registry: "localhost:5000/acme/bp"},
 		{source: "windows/amd64:10.0.20348.1=acme/bp", registry: "acme/bp"},
 		{source: "linux/x86_64=dist/a=b.cnb", archive: "dist/a=b.cnb"},
-		{source: "linux/arm/v7=oci-archive:a=b", archive: "a=b"},
+		{source: "linux/arm/v7=oci-archive:a=b", layout: "oci-archive:a=b"},
+		{source: "linux/arm64v8=oci:arm64v8/oci", layout: "oci:arm64v8/oci"},
 		{source: "linux/arm64=./a=b@c", archive: "./a=b@c"},
 	} {
 		t.Run(c.source, func(t *testing.T) {
 			t.Parallel()
-			registry, archives, err := read(t, c.source)
+			registry, archives, layouts, err := read(t, c.source)
 			if !errors.Is(err, errAsked) {
 				t.Errorf("the readers' error is lost: %v", err)
 			}
@@ -80,6 +89,9 @@ func TestSourcesFindTheirReader(t *testing.T) {
 			}
 			if got := strings.Join(archives, " "); got != c.archive {
 				t.Errorf("the archives were asked for %q, want %q", got, c.archive)
+			}
+			if got := strings.Join(layouts, " "); got != c.layout {
+				t.Errorf("the layouts were asked for %q, want %q", got, c.layout)
 			}
 		})
 	}
@@ -101,16 +113,15 @@ func TestSourcesThatAreRefused(t *testing.T) {
 		{"linux/amd64=", `source "linux/amd64="`},
 		{"docker://", `source "docker://"`},
 		{"docker-daemon:acme/bp", `"docker-daemon" are not supported`},
-		{"oci:./dir", `"oci" are not supported`},
 		{"urn:cnb:registry:acme/bp@1", `"urn" are not supported`},
 		{"https://example.com/bp.cnb", `"https" are not supported`},
 		{"file:///tmp/bp.cnb", `"file" are not supported`},
 	} {
 		t.Run(c.source, func(t *testing.T) {
 			t.Parallel()
-			registry, archives, err := read(t, c.source)
+			registry, archives, layouts, err := read(t, c.source)
 			wantKind(t, err, index.ErrUsage, c.says)
-			if asked := slices.Concat(registry, archives); len(asked) > 0 {
+			if asked := slices.Concat(registry, archives, layouts); len(asked) > 0 {
 				t.Errorf("%q was read", asked)
 			}
 		})

@@ -73,7 +73,7 @@ func (c *Client) subject(ctx context.Context, references []string) (index.Index,
 		return index.Index{}, nil, err
 	}
 	manifests := index.Flatten(found)
-	if len(found) == 1 && found[0].MediaType.IsIndex() && sources[0].kind == index.SourceRegistry {
+	if len(found) == 1 && found[0].MediaType.IsIndex() {
 		ix, err := index.Parse(found[0].Raw)
 		return ix.WithOrigins(func(int, index.Entry) index.Origin { return found[0].Origin }), manifests, err
 	}

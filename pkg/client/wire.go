@@ -18,6 +18,9 @@ var (
 	_ Store    = (*store.Dir)(nil)
 	_ Registry = wiredRegistry{}
 	_ Source   = layout.Archives{}
+	_ Source   = layout.Transports{}
+	_ Writer   = layout.Writers{}
+	_ Blobs    = (*registry.Client)(nil)
 )
 
 // Settings is what the world outside says to a client that [Open] makes.
@@ -45,8 +48,8 @@ func Open(s Settings, options ...Option) *Client {
 		Root: filepath.Join(s.Home, "manifests"), RuntimeDir: s.Env("XDG_RUNTIME_DIR"), Command: s.Command,
 	})
 	wired := []Option{
-		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(layout.Archives{}), WithJobs(s.Jobs),
-		WithRulebook(packageRules),
+		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(layout.Archives{}),
+		WithLayouts(layout.Transports{}), WithWriter(layout.Writers{}), WithBlobs(reg), WithJobs(s.Jobs), WithRulebook(packageRules),
 	}
 	return New(append(wired, options...)...)
 }
