@@ -32,7 +32,7 @@ On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 		Example: `  # one file for all platforms, to carry where no registry is
   pack manifest save ghcr.io/acme/bp:1.2.3 -o bp-1.2.3.tar
 
-  # one .cnb file for all platforms, for pack
+  # for pack, one .cnb file for all platforms
   pack manifest save ghcr.io/acme/bp:1.2.3 -o bp-1.2.3.cnb
 
   # a directory that is an OCI layout

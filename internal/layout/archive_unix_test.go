@@ -3,6 +3,7 @@
 package layout_test
 
 import (
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -17,4 +18,9 @@ func TestPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, path, index.ErrInvalid, "not a regular file")
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "oci-layout"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "oci:"+dir, index.ErrInvalid, "oci-layout: it is not a regular file")
 }

@@ -155,7 +155,7 @@ func content(text string, of index.Blob) index.Blob {
 	return of
 }
 
-var errOpen = errors.New("it cannot be opened") //nolint:gochecknoglobals // a sentinel
+var errOpen = errors.New("it cannot be opened")
 
 func TestNothingIsWrittenOfBlobsThatLie(t *testing.T) {
 	t.Parallel()

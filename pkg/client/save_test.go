@@ -232,3 +232,31 @@ func TestForeignLayersStayWhereTheyAre(t *testing.T) {
 		}
 	}
 }
+
+// Issue 3: a layout whose layer is not what its digest says is neither kept nor
+// published.
+func TestLayersOfALayoutThatLie(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	img := pack(t, "linux/amd64")
+	dir := testhelpers.CNB{Images: []v1.Image{img}}.Layout(t, t.TempDir())
+	_, layers := blobsOf(t, img)
+	path := filepath.Join(dir, "blobs", "sha256", layers[0].Hex)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[0] ^= 1
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, publish := range []bool{false, true} {
+		_, err := l.Create(t.Context(), client.CreateRequest{
+			Name: l.at("acme/bp:1"), Sources: []string{"oci:" + dir}, Publish: publish,
+		})
+		wantKind(t, err, index.ErrInvalid, layers[0].String())
+	}
+	if _, _, ok := l.reg.Manifest("acme/bp", "1"); ok || len(l.names()) > 0 {
+		t.Error("it was published or kept")
+	}
+}
