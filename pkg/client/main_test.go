@@ -35,17 +35,17 @@ type lab struct {
 func newLab(tb testing.TB, options ...testhelpers.RegistryOption) *lab {
 	tb.Helper()
 	l := &lab{t: tb, reg: testhelpers.NewRegistry(tb, options...), home: tb.TempDir(), env: map[string]string{}}
-	l.Client = l.open()
+	l.Client = l.open(client.WithObserver(func(e client.Event) { l.events = append(l.events, e) }))
 	return l
 }
 
 // open returns a further client over the same store, as another process has it.
-func (l *lab) open() *client.Client {
+func (l *lab) open(options ...client.Option) *client.Client {
 	l.t.Helper()
 	c := client.Open(client.Settings{
 		Home: l.home, Now: time.Now, UserAgent: "test", Command: "test",
 		Env: func(name string) string { return l.env[name] },
-	}, client.WithObserver(func(e client.Event) { l.events = append(l.events, e) }))
+	}, options...)
 	l.t.Cleanup(c.Close)
 	return c
 }

@@ -21,9 +21,9 @@ import (
 
 func toText(n int64) string { return strconv.FormatInt(n, 10) }
 
-func (l *lab) push() (client.ListResult, error) {
+func (l *lab) push(name string) (client.ListResult, error) {
 	l.t.Helper()
-	return l.Push(l.t.Context(), client.PushRequest{Name: l.at("acme/bp:1")})
+	return l.Push(l.t.Context(), client.PushRequest{Name: l.at(name)})
 }
 
 // forget deletes content of a repository, as a registry's clean-up does.
@@ -198,7 +198,7 @@ func TestPushOfAListWhoseChildIsGone(t *testing.T) {
 	l, entries := listOf(t, index.V2S2)
 	arm := entries[1].Digest
 	l.forget("acme/bp", "manifests", arm)
-	if _, err := l.push(); err != nil {
+	if _, err := l.push("acme/bp:1"); err != nil {
 		t.Fatalf("with its blobs there: %v", err)
 	}
 	if _, _, ok := l.reg.Manifest("acme/bp", arm.String()); !ok {
@@ -211,7 +211,7 @@ func TestPushOfAListWhoseChildIsGone(t *testing.T) {
 	for _, blob := range append(layers, config) {
 		l.forget("acme/bp", "blobs", blob)
 	}
-	_, err := l.push()
+	_, err := l.push("acme/bp:1")
 	wantKind(t, err, index.ErrNotFound, l.at("acme/bp"), "BLOB_UNKNOWN")
 	if _, _, ok := l.reg.Manifest("acme/bp", "1"); ok {
 		t.Error("the tag was written")
@@ -243,7 +243,7 @@ func TestPushOfUpstreamsList(t *testing.T) {
 
 	wantEqual(t, "names", l.names(), []string{"acme/bp:1"})
 	before := l.kept("acme/bp:1")
-	_, err := l.push()
+	_, err := l.push("acme/bp:1")
 	if err == nil || !strings.Contains(err.Error(), entries[1].Digest.String()) || !strings.Contains(err.Error(), "linux/arm64") {
 		t.Errorf("it lacks a child: %v", err)
 	}
@@ -251,7 +251,7 @@ func TestPushOfUpstreamsList(t *testing.T) {
 		t.Error("the tag was written")
 	}
 	l.reg.Push(t, "acme/bp:arm", arm)
-	if _, err := l.push(); err != nil {
+	if _, err := l.push("acme/bp:1"); err != nil {
 		t.Fatal(err)
 	}
 	if raw, _, _ := l.reg.Manifest("acme/bp", "1"); string(raw) != before {
@@ -261,7 +261,7 @@ func TestPushOfUpstreamsList(t *testing.T) {
 	if _, err := l.RemoveEntries(t.Context(), client.RemoveEntriesRequest{Name: l.at("acme/bp:1"), Entries: []string{"linux/amd64"}}); err != nil {
 		t.Fatal(err)
 	}
-	result, err := l.push()
+	result, err := l.push("acme/bp:1")
 	if err != nil {
 		t.Fatal(err)
 	}
