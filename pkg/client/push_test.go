@@ -363,7 +363,7 @@ func TestTheEndOfTheContextEndsEveryVerb(t *testing.T) {
 			if !errors.As(err, &unfinished) || len(unfinished.Done) < c.done || unfinished.Left[0].Kind != index.StepList {
 				t.Fatalf("got %#v", err)
 			}
-			if got := unfinished.Summary(); !strings.Contains(got, "no tag was written") {
+			if got := unfinished.Summary(); !strings.Contains(got, "whether the list was written is not known") {
 				t.Errorf("summary %q", got)
 			}
 		})

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -102,10 +103,26 @@ func (u *Unfinished) Summary() string {
 		tagged = tagged || s.Kind == StepList || s.Kind == StepTag
 	}
 	switch {
+	case !tagged && u.inDoubt():
+		return fmt.Sprintf("%d of %d steps are done, whether the list was written is not known", len(u.Done), len(u.Done)+len(u.Left))
 	case written == 0:
 		return "nothing was written"
 	case tagged:
 		return fmt.Sprintf("the list was written, %d of %d steps are left", len(u.Left), len(u.Done)+len(u.Left))
 	}
 	return fmt.Sprintf("%d of %d steps are done, no tag was written", len(u.Done), len(u.Done)+len(u.Left))
+}
+
+// inDoubt reports whether the list was sent and no answer came: the registry
+// may have taken it.
+func (u *Unfinished) inDoubt() bool {
+	if len(u.Left) == 0 || u.Left[0].Kind != StepList {
+		return false
+	}
+	for _, answered := range []error{ErrRefused, ErrDenied, ErrConflict, ErrInvalid, ErrNotFound} {
+		if errors.Is(u.Err, answered) {
+			return false
+		}
+	}
+	return true
 }

@@ -30,3 +30,18 @@ func TestUnfinished(t *testing.T) {
 		}
 	}
 }
+
+// A list that was sent and not answered for may be there.
+func TestUnfinishedInDoubt(t *testing.T) {
+	t.Parallel()
+	child, list := index.Step{Kind: index.StepChild}, index.Step{Kind: index.StepList}
+	for want, err := range map[string]error{
+		"1 of 2 steps are done, whether the list was written is not known": index.Faultf(index.ErrUnreachable, "acme/bp", "reset"),
+		"1 of 2 steps are done, no tag was written":                        index.Faultf(index.ErrRefused, "acme/bp", "quota"),
+	} {
+		u := &index.Unfinished{Done: []index.Step{child}, Left: []index.Step{list}, Err: err}
+		if got := u.Summary(); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
