@@ -2,8 +2,6 @@ package index_test
 
 import (
 	"errors"
-	"flag"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,26 +10,13 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
+	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
-
-var update = flag.Bool("update", false, "write golden files instead of comparing with them")
 
 // golden compares got with a file of testdata.
 func golden(t *testing.T, file, got string) {
 	t.Helper()
-	file = filepath.Join("testdata", file)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; -update accepts it\n--- got\n%s\n--- want\n%s", file, got, want)
-	}
+	testhelpers.Golden(t, filepath.Join("testdata", file), []byte(got))
 }
 
 // digest returns the n-th of many digests.

@@ -2,7 +2,6 @@ package index_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
+	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
 
 //go:generate go test . -run ^TestRulesDocument$ -update
@@ -18,19 +18,7 @@ import (
 func TestRulesDocument(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join("..", "..", "docs", "rules.md")
-	got := document(index.RuleTable())
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s is not what the table of rules says; \"make docs\" writes it", file)
-	}
+	testhelpers.Golden(t, file, []byte(document(index.RuleTable())))
 }
 
 func document(rules []index.RuleInfo) string {
