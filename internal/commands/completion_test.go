@@ -68,7 +68,7 @@ func TestCompletion(t *testing.T) {
 		// The shells' scripts leave out what does not begin as it should.
 		{"manifest annotate a b --os wi", []string{"linux", "windows", "darwin", "freebsd"}, noFiles},
 		{"manifest add a b --variant _", []string{"v5", "v6", "v7", "v8"}, noFiles},
-		{"manifest re", []string{"remove"}, noFiles},
+		{"manifest re", []string{"remove", "resolve"}, noFiles},
 		{"help m", []string{"manifest", "version", "completion"}, noFiles},
 		{"help no such _", nil, noFiles},
 		{"manifest create --tag _", nil, anything},

@@ -167,6 +167,7 @@ images, then the list, which is read back and compared.`,
 	cmd.AddCommand(
 		newCreate(f, runCreate), newAdd(f, runAdd), newAnnotate(f, runAnnotate), newInspect(f, runInspect),
 		newPush(f, runPush), newSave(f, runSave), newRm(f, runRm), newRemove(f, runRemove), newList(f, runList), newValidate(f, runValidate),
+		newResolve(f, runResolve), newPlatforms(f, runPlatforms),
 	)
 	return cmd
 }
