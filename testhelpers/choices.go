@@ -76,7 +76,7 @@ func ChoiceCases() []ChoiceCase {
 		of("linux/amd64", "linux/arm64", -1, -1, -1, -1, -1, -1),
 		of("linux/riscv64", "linux/riscv64", 0, 0, 0, 0, 0, 0),
 		of("darwin/arm64 linux/arm64", "linux/arm64", 1, 1, 1, 1, 1, 1),
-		of("linux/amd64 linux/amd64", "linux/amd64", 0, 0, 0, 0, 0, 0),
+		of("linux/amd64 linux/arm64 linux/amd64", "linux/amd64", 0, 0, 0, 0, 0, 0),
 		of("linux/x86_64", "linux/amd64", 0, 0, -1, -1, -1, -1),
 		// arm64: no variant is v8, and what is for 32 bits runs, too.
 		of("linux/amd64 linux/arm64/v8", "linux/arm64", 1, 1, 1, 1, 1, 1),

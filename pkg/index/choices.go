@@ -3,7 +3,6 @@ package index
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -132,9 +131,7 @@ func likeliest(e Entry) []v1.Platform {
 	other, next := own, own
 	other.Variant = nobodys.Variant
 	if v := windowsBuild(own.OSVersion); v != (windowsVersion{}) {
-		next.OSVersion = strings.Join([]string{
-			strconv.Itoa(int(v.major)), strconv.Itoa(int(v.minor)), strconv.Itoa(int(v.build) + 1),
-		}, ".")
+		next.OSVersion = fmt.Sprintf("%d.%d.%d", v.major, v.minor, v.build+1)
 	}
 	return []v1.Platform{own, other, next, nobodys}
 }

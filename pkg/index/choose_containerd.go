@@ -62,8 +62,8 @@ func chooseDockerWindows(ix Index, host v1.Platform) int {
 			return 0, false
 		}
 		if parts := firstParts(p.OSVersion); host.OSVersion != "" && len(parts) == 3 {
-			build, err := strconv.Atoi(parts[2])
-			if err == nil && build > int(windowsBuild(host.OSVersion).build) {
+			build, err := strconv.ParseUint(parts[2], 10, 64)
+			if err == nil && build > windowsBuild(host.OSVersion).build {
 				return 0, false
 			}
 		}
@@ -157,16 +157,9 @@ func below(n names, lowest int) []names {
 // arm64Runs: v9.x runs what is for v9.0 to v9.x and for v8.0 to v8.(x+5), and
 // all of them what is for arm up to v8. An unknown variant runs nothing.
 func arm64Runs(self names) []names {
-	major, minor := 8, 0
-	if self.variant != "" {
-		version, known := strings.CutPrefix(self.variant, "v")
-		if len(version) == 1 {
-			version += ".0"
-		}
-		n, err := fmt.Sscanf(version, "%1d.%1d", &major, &minor)
-		if !known || n != 2 || err != nil || len(version) != 3 || major != 8 && !(major == 9 && minor <= 7) {
-			return nil
-		}
+	major, minor, known := arm64Version(self.variant)
+	if !known {
+		return nil
 	}
 	var runs []names
 	add := func(major, minor int) {
@@ -182,6 +175,27 @@ func arm64Runs(self names) []names {
 	add(8, minor)
 	arm := names{self.os, "arm", "v8"}
 	return append(append(runs, arm), below(arm, 5)...)
+}
+
+// arm64Version reads v8, v8.0 to v8.9, v9 and v9.0 to v9.7; nothing is v8.
+func arm64Version(variant string) (major, minor int, known bool) {
+	if variant == "" {
+		return 8, 0, true
+	}
+	version, after, dotted := strings.Cut(variant, ".")
+	if dotted && (len(after) != 1 || after < "0" || after > "9") {
+		return 0, 0, false
+	}
+	if dotted {
+		minor = int(after[0] - '0')
+	}
+	switch {
+	case version == "v8":
+		return 8, minor, true
+	case version == "v9" && minor <= 7:
+		return 9, minor, true
+	}
+	return 0, 0, false
 }
 
 // containerdFits is Match of NewMatcher: the names are the same, a version of
@@ -206,10 +220,7 @@ func containerdFits(host v1.Platform, runs names, p v1.Platform) bool {
 }
 
 // windowsVersion is the part of a version of Windows that decides what runs.
-type windowsVersion struct {
-	major, minor uint8
-	build        uint16
-}
+type windowsVersion struct{ major, minor, build uint64 }
 
 // windowsBuild reads 10.0.20348 or 10.0.20348.2227; what it cannot read is zero.
 func windowsBuild(version string) windowsVersion {
@@ -225,7 +236,7 @@ func windowsBuild(version string) windowsVersion {
 		}
 		numbers[i] = n
 	}
-	return windowsVersion{uint8(numbers[0]), uint8(numbers[1]), uint16(numbers[2])}
+	return windowsVersion{numbers[0], numbers[1], numbers[2]}
 }
 
 // ltsc2022 is the build from which on Windows runs containers of older builds,

@@ -1,7 +1,6 @@
 package index_test
 
 import (
-	"fmt"
 	"slices"
 	"sort"
 	"strconv"
@@ -76,7 +75,7 @@ func positionOf(ix index.Index, c index.Consumer, want v1.Platform) int {
 
 func TestChoose(t *testing.T) {
 	t.Parallel()
-	eachChoice(t, func(t *testing.T, c testhelpers.ChoiceCase, ix index.Index) {
+	eachChoice(t, func(t *testing.T, c testhelpers.ChoiceCase, ix index.Index) { //nolint:thelper // it is the test
 		want := map[index.Consumer]int{
 			index.ConsumerDocker: c.Docker, index.ConsumerDockerContainerd: c.Containerd, index.ConsumerContainerd: c.Containerd,
 			index.ConsumerPodman: c.Podman, index.ConsumerPack: c.Pack, index.ConsumerPackDaemon: c.PackDaemon, index.ConsumerCrane: c.Crane,
@@ -100,7 +99,7 @@ func TestChoose(t *testing.T) {
 // What containerd takes is what its own library says of the list.
 func TestChooseIsContainerds(t *testing.T) {
 	t.Parallel()
-	eachChoice(t, func(t *testing.T, c testhelpers.ChoiceCase, ix index.Index) {
+	eachChoice(t, func(t *testing.T, c testhelpers.ChoiceCase, ix index.Index) { //nolint:thelper // it is the test
 		if got, want := positionOf(ix, index.ConsumerContainerd, c.Wanted()), containerdTakes(ix, c.Wanted()); got != want {
 			t.Errorf("we say %d, containerd %d", got, want)
 		}
@@ -145,7 +144,7 @@ func TestChooseIsContainerdsForAnyPair(t *testing.T) {
 	t.Parallel()
 	var all []v1.Platform
 	for _, arch := range []string{"amd64", "x86_64", "386", "i386", "arm64", "aarch64", "arm64v8", "arm", "armhf", "armel", "riscv64"} {
-		for _, variant := range []string{"", "v1", "v2", "v4", "6", "v5", "v6", "7", "v7", "8", "v8", "v8.0", "v8.4", "v8.9", "v9", "9.0", "v9.1", "v9.6", "v9.8", "v10", "odd"} {
+		for _, variant := range []string{"", "v1", "v2", "v4", "6", "v5", "v6", "7", "v7", "8", "v8", "v8.0", "v8.6", "v8.9", "v9", "9.0", "v9.1", "v9.6", "v9.8", "v10", "odd"} {
 			all = append(all, v1.Platform{OS: "linux", Architecture: arch, Variant: variant})
 		}
 	}
@@ -178,8 +177,8 @@ func TestChooseIsContainerdsForAnyPair(t *testing.T) {
 func TestChooseIsCranes(t *testing.T) {
 	t.Parallel()
 	reg := testhelpers.NewRegistry(t)
-	eachChoice(t, func(t *testing.T, c testhelpers.ChoiceCase, ix index.Index) {
-		repo := fmt.Sprintf("choice/%s", ix.Digest().Hex[:12])
+	eachChoice(t, func(t *testing.T, c testhelpers.ChoiceCase, ix index.Index) { //nolint:thelper // it is the test
+		repo := "choice/" + ix.Digest().Hex[:12]
 		reg.PushIndex(t, repo+":1", c.Index(t))
 		ref, err := name.ParseReference(reg.Host + "/" + repo + ":1")
 		if err != nil {
@@ -209,7 +208,7 @@ func TestChoosePodman(t *testing.T) {
 	t.Parallel()
 	want := v1.Platform{OS: "linux", Architecture: "amd64"}
 	zstd := annotated(image(2, index.OCI, "linux/amd64"), map[string]string{"io.github.containers.compression.zstd": "true"})
-	two, _, err := index.New(index.OCI).Apply(index.Add(image(1, index.OCI, "linux/arm64"), zstd))
+	two, _, err := index.New(index.OCI).Apply(index.Add(image(1, index.OCI, "linux/amd64"), zstd))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +235,7 @@ func TestShadowed(t *testing.T) {
 		"linux/amd64 linux/arm64 attestation", "linux/amd64:22.04 linux/amd64:24.04", "linux/arm linux/arm/v7", "linux/arm/v7 linux/arm",
 		"linux/arm64/v8 linux/arm64", "linux/x86_64 linux/amd64", "linux/amd64/v1 linux/amd64", "- linux/amd64", "linux/amd64 - -",
 		"windows/amd64:10.0.20348.1 windows/amd64:10.0.26100.1", "windows/amd64:10.0.20348 windows/amd64:10.0.20348.1",
-		"windows/amd64 windows/amd64:10.0.17763.1", "linux/amd64 linux/amd64 linux/amd64/v2", "linux/arm64/v10",
+		"windows/amd64 windows/amd64:10.0.17763.1", "linux/amd64 linux/arm64 linux/amd64", "linux/arm64/v10",
 	} {
 		ix := choiceList(t, testhelpers.ChoiceCase{List: strings.Fields(text)})
 		for _, c := range index.Consumers() {
@@ -281,4 +280,35 @@ func outOfReach(ix index.Index, c index.Consumer) string {
 		}
 	}
 	return strings.Join(never, ",")
+}
+
+// Each choice comes with its reason.
+func TestChoicesSayWhy(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		list, want string
+		consumer   index.Consumer
+		reason     string
+	}{
+		{"linux/amd64", "linux/amd64", index.ConsumerDocker, "it is for this platform"},
+		{"linux/arm64/v8", "linux/arm64", index.ConsumerPodman, "linux/arm64/v8 is the same"},
+		{"linux/arm64/v9", "linux/arm64", index.ConsumerCrane, "any variant will do where none is asked for"},
+		{"linux/arm", "linux/arm/v6", index.ConsumerPodman, "an entry without variant will do"},
+		{"linux/386", "linux/amd64", index.ConsumerContainerd, "linux/386 runs there, too"},
+		{"-", "linux/amd64", index.ConsumerPack, "an entry without platform counts as linux/amd64"},
+		{"-", "linux/arm64", index.ConsumerDocker, "no entry with a platform fits, and this one has none"},
+		{"windows/amd64:10.0.20348.1", "windows/amd64", index.ConsumerDocker, "any version will do where none is asked for"},
+		{"windows/amd64:10.0.20348.1", "windows/amd64:10.0.26100.1", index.ConsumerContainerd, "it runs on Windows 10.0.26100.1"},
+		{"windows/amd64:10.0.20348.1", "windows/amd64:10.0.17763.1", index.ConsumerPack, "versions are not compared"},
+		{"windows/amd64:10.0.20348.1", "windows/amd64:10.0.17763.1", index.ConsumerDocker, "the versions do not fit, and the list has windows/amd64:10.0.20348.1"},
+		{"linux/arm64", "linux/arm64/v8", index.ConsumerCrane, "it compares variants as they are written, and the list has linux/arm64"},
+		{"linux/arm64 attestation", "linux/amd64", index.ConsumerCrane, "no entry is for linux/amd64"},
+	} {
+		one := testhelpers.ChoiceCase{List: strings.Fields(c.list), Want: c.want}
+		for _, choice := range choiceList(t, one).Choices(one.Wanted()) {
+			if choice.Consumer == c.consumer && choice.Reason != c.reason {
+				t.Errorf("%s, %s: %q, want %q", one.Name(), c.consumer, choice.Reason, c.reason)
+			}
+		}
+	}
 }
