@@ -1,6 +1,7 @@
 package index
 
 import (
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -67,12 +68,7 @@ func Architectures() []KnownName {
 
 // Likely reports whether programs are made for a platform, as far as is known.
 func Likely(p v1.Platform) bool {
-	for _, pair := range goPairs() {
-		if pair == p.OS+"/"+p.Architecture {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(goPairs(), p.OS+"/"+p.Architecture)
 }
 
 // aliases are the names that archAlias knows.
