@@ -87,7 +87,7 @@ func (c choice) resolved(tb testing.TB) map[string]string {
 func TestResolveCrane(t *testing.T) {
 	t.Parallel()
 	crane := testhelpers.Tool(t, "crane")
-	eachChoice(t, func(t *testing.T, c choice) {
+	eachChoice(t, func(t *testing.T, c choice) { //nolint:thelper // it is the test
 		got := ""
 		if r := c.home.run(t, crane, "digest", "--platform", c.Want, c.ref); r.code == 0 {
 			got = strings.TrimSpace(r.stdout)
@@ -106,7 +106,7 @@ func TestResolvePodman(t *testing.T) {
 	t.Parallel()
 	podman := testhelpers.Peer(t, "podman")
 	asked := 0
-	eachChoice(t, func(t *testing.T, c choice) {
+	eachChoice(t, func(t *testing.T, c choice) { //nolint:thelper // it is the test
 		if strings.Contains(c.Want, ":") {
 			t.Skip("podman takes no version of the operating system")
 		}
@@ -147,7 +147,7 @@ func TestResolveDockerd(t *testing.T) {
 	docker := dockerClient(t)
 	old := strings.HasPrefix(newHome(t).with(daemon).ok(t, docker, "version", "--format", "{{.Server.Version}}"), "20.")
 	asked := 0
-	eachChoice(t, func(t *testing.T, c choice) {
+	eachChoice(t, func(t *testing.T, c choice) { //nolint:thelper // it is the test
 		_, version, _ := strings.Cut(c.Want, "v8.")
 		if strings.Contains(c.Want, ":") || !strings.HasPrefix(c.Want, "linux/") || old && version != "" {
 			t.Skip("the daemon is for Linux and takes no version; an old one takes no variant with a dot")
