@@ -39,7 +39,9 @@ func destinations(to []name.Tag) []destination {
 
 // Plan finds out what publishing will do: which children the destination lacks,
 // where their blobs come from, and whether the list is there already. It reads
-// only. All children that cannot be published are told of together.
+// only. All children that cannot be published are told of together. No list is
+// written before the content is in all repositories, and no further tag before
+// the list is.
 func (c *Client) Plan(ctx context.Context, p index.Publication) (index.Plan, error) {
 	raw, err := p.Index.RawManifest()
 	if err != nil {
@@ -48,15 +50,22 @@ func (c *Client) Plan(ctx context.Context, p index.Publication) (index.Plan, err
 	if err := checkPublication(p, raw); err != nil {
 		return index.Plan{}, err
 	}
-	plan := index.Plan{Index: p.Index}
+	var content, lists, tags []index.Step
+	var faults []error
 	for _, d := range destinations(p.To) {
 		steps, err := c.planFor(ctx, p, raw, d)
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return index.Plan{}, err
 		}
-		plan.Steps = append(plan.Steps, steps...)
+		faults = append(faults, err)
+		content = append(content, steps.content...)
+		lists = append(lists, steps.list...)
+		tags = append(tags, steps.tags...)
 	}
-	return plan, nil
+	if err := errors.Join(faults...); err != nil {
+		return index.Plan{}, err
+	}
+	return index.Plan{Index: p.Index, Steps: slices.Concat(content, lists, tags)}, nil
 }
 
 func checkPublication(p index.Publication, raw []byte) error {
@@ -83,35 +92,43 @@ type planning struct {
 	session *session
 	to      destination
 	fresh   bool
+	ifTag   *v1.Hash
 	there   bool // the first tag names the list already
 }
 
-func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d destination) ([]index.Step, error) {
+// planned is what there is to do for one repository.
+type planned struct{ content, list, tags []index.Step }
+
+func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d destination) (planned, error) {
 	c.preparePush(d.repo, origins(p.Children))
 	s, err := c.connect(ctx, d.repo)
 	if err != nil {
-		return nil, err
+		return planned{}, err
 	}
-	pl := &planning{client: c, session: s, to: d, fresh: p.Fresh}
+	pl := &planning{client: c, session: s, to: d, fresh: p.Fresh, ifTag: p.IfTag}
 	children := uniqueChildren(p)
 	present := make([]bool, len(children))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(c.opts.Jobs)
-	if !p.Fresh {
-		group.Go(func() (err error) { pl.there, err = pl.pointsAt(groupCtx, d.tags[0], raw); return err })
+	if !p.Fresh || p.IfTag != nil {
+		group.Go(func() error { return pl.lookAtFirst(groupCtx, index.DigestOf(raw)) })
 	}
 	for i, m := range children {
 		group.Go(func() (err error) { present[i], err = pl.present(groupCtx, m); return err })
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return planned{}, err
 	}
 	content, err := pl.content(children, present)
 	if err != nil {
-		return nil, err
+		return planned{}, err
 	}
-	lists, err := pl.lists(ctx, p.Index, raw)
-	return append(content, lists...), err
+	steps, err := pl.lists(ctx, p.Index, raw)
+	if err != nil {
+		return planned{}, err
+	}
+	const first = 2 // the list and its verification
+	return planned{content, steps[:first], steps[first:]}, nil
 }
 
 // origins returns the repositories that children are in.
@@ -219,22 +236,45 @@ func (c *Client) head(ctx context.Context, s *session, m index.Manifest) (there,
 	return false, false, &answerError{status: resp.StatusCode, after: unsaid}
 }
 
-// pointsAt reports whether a tag names the very bytes.
-func (pl *planning) pointsAt(ctx context.Context, tag string, raw []byte) (bool, error) {
-	resp, err := pl.client.get(ctx, pl.session, "manifests", tag, accepted())
+// lookAtFirst finds out whether the first tag names the list, and whether it
+// names what the publication expects.
+func (pl *planning) lookAtFirst(ctx context.Context, list v1.Hash) error {
+	tag := pl.to.tags[0]
+	names, err := pl.client.tagged(ctx, pl.session, tag)
+	if err != nil {
+		return classify(ctx, pl.to.repo.Tag(tag).Name(), err)
+	}
+	pl.there = names == list
+	return expected(pl.to.repo.Tag(tag), pl.ifTag, names, list)
+}
+
+// tagged returns the digest of what a tag names, its zero value for nothing.
+func (c *Client) tagged(ctx context.Context, s *session, tag string) (v1.Hash, error) {
+	resp, err := c.get(ctx, s, "manifests", tag, accepted())
 	var answer *answerError
 	if errors.As(err, &answer) && answer.kind() == index.ErrNotFound { //nolint:errorlint // as in present
-		return false, nil
+		return v1.Hash{}, nil
 	}
 	if err != nil {
-		return false, classify(ctx, pl.to.repo.Tag(tag).Name(), err)
+		return v1.Hash{}, err
 	}
 	var got bytes.Buffer
 	_, err = got.ReadFrom(resp.Body)
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		return false, classify(ctx, pl.to.repo.Tag(tag).Name(), err)
+	return index.DigestOf(got.Bytes()), errors.Join(err, resp.Body.Close())
+}
+
+// expected refuses a tag that names something else than it should. One that
+// names the list loses nothing when the list is published.
+func expected(tag name.Tag, want *v1.Hash, names, list v1.Hash) error {
+	switch {
+	case want == nil || names == *want || names == list:
+		return nil
+	case *want == v1.Hash{}:
+		return index.Faultf(index.ErrConflict, tag.Name(), "the tag is expected to be absent, and names %s", names)
+	case names == v1.Hash{}:
+		return index.Faultf(index.ErrConflict, tag.Name(), "the tag is expected to name %s, and is absent", want)
 	}
-	return bytes.Equal(got.Bytes(), raw), nil
+	return index.Faultf(index.ErrConflict, tag.Name(), "the tag is expected to name %s, and names %s", want, names)
 }
 
 // lists returns the steps for the list itself. Only where its first tag names it
@@ -252,6 +292,7 @@ func (pl *planning) lists(ctx context.Context, ix index.Index, raw []byte) ([]in
 		})
 	}
 	add(index.StepList, pl.to.tags[0], pl.there)
+	steps[0].IfTag = pl.ifTag
 	add(index.StepVerify, pl.to.tags[0], pl.there)
 	further := pl.to.tags[1:]
 	done := make([]bool, len(further))
@@ -259,7 +300,11 @@ func (pl *planning) lists(ctx context.Context, ix index.Index, raw []byte) ([]in
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(pl.client.opts.Jobs)
 		for i, tag := range further {
-			group.Go(func() (err error) { done[i], err = pl.pointsAt(ctx, tag, raw); return err })
+			group.Go(func() error {
+				names, err := pl.client.tagged(ctx, pl.session, tag)
+				done[i] = names == index.DigestOf(raw)
+				return classify(ctx, pl.to.repo.Tag(tag).Name(), err)
+			})
 		}
 		if err := group.Wait(); err != nil {
 			return nil, err

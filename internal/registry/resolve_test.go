@@ -200,33 +200,6 @@ func TestHeadIsNotUsedToResolve(t *testing.T) {
 	}
 }
 
-// TestTwoDestinations: several repositories are done one after the other.
-func TestTwoDestinations(t *testing.T) {
-	t.Parallel()
-	one, two := testhelpers.NewRegistry(t), testhelpers.NewRegistry(t)
-	one.Push(t, "a/source:0", image(t, 0))
-	c := newClient(t)
-	pub := publication(t, resolve(t, c, one.Host+"/a/source:0"), one.Host+"/a/list:1", two.Host+"/b/list:1", one.Host+"/a/list:2", two.Host+"/b/list:2")
-	steps := mustPublish(t, c, pub)
-	has(t, one, "a/list", "1", pub.Index)
-	has(t, one, "a/list", "2", pub.Index)
-	has(t, two, "b/list", "1", pub.Index)
-	has(t, two, "b/list", "2", pub.Index)
-	var order []string
-	for _, s := range steps {
-		if s.Tag != "" {
-			order = append(order, s.To.RepositoryStr()+" "+string(s.Kind)+" "+s.Tag)
-		}
-	}
-	want := []string{
-		"a/list list 1", "a/list verify 1", "a/list tag 2",
-		"b/list list 1", "b/list verify 1", "b/list tag 2",
-	}
-	if !slices.Equal(order, want) {
-		t.Errorf("order %q, want %q", order, want)
-	}
-}
-
 // TestManyRepositories: a token is asked with as many scopes as fit into a URL,
 // and renewed for the rest.
 func TestManyRepositories(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
-// Run carries out a plan: blobs side by side, then children side by side, then
-// the list, which is read back, then its further tags in order, for one
-// repository after the other. done is called after each step that is finished or
+// Run carries out a plan: blobs side by side, then children side by side, for
+// one repository after the other; then the list, which is read back, then its
+// further tags in order. done is called after each step that is finished or
 // was found done already, never twice at once; it may be nil. An error is a
 // *PublishError that says how far it came; nothing but content without a tag
 // was written if the list's own step is among those left.
@@ -176,6 +176,16 @@ func missingBlob(err error, s index.Step) error {
 // putTag writes the list at a tag. The first tag is read back by the step that
 // follows; a further one only where the registry's answer leaves doubts.
 func (c *Client) putTag(ctx context.Context, session *session, s index.Step) error {
+	// No registry has a conditional PUT; this is as near to one as can be.
+	if s.IfTag != nil {
+		names, err := c.tagged(ctx, session, s.Tag)
+		if err == nil {
+			err = expected(s.To.Tag(s.Tag), s.IfTag, names, s.Digest)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	sure, err := c.putManifest(ctx, session, s.Tag, s)
 	if err != nil || sure || s.Kind == index.StepList {
 		return err

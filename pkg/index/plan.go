@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,6 +21,10 @@ type Publication struct {
 	// Fresh says that the children were resolved just now, so that one whose
 	// origin is the destination repository need not be looked for there.
 	Fresh bool
+	// IfTag is what the first tag of each repository must name before the list
+	// is written there: a digest, or its zero value for nothing. A tag that names
+	// the list already is fine. nil allows all.
+	IfTag *v1.Hash
 }
 
 // StepKind says what a step of a plan does.
@@ -59,12 +64,15 @@ type Step struct {
 	// Height is how many lists are on top of each other in a child, 0 for an
 	// image: what is lower is put first.
 	Height int
+	// IfTag is that of the Publication, for StepList.
+	IfTag *v1.Hash
 	// Skipped says that the destination has it already.
 	Skipped bool
 }
 
-// Plan is what publishing a list will do, in order: all blobs, then all
-// children, then the list, then its further tags.
+// Plan is what publishing a list will do, in order: the blobs and then the
+// children for one repository after the other, then the list for all of them,
+// then its further tags.
 type Plan struct {
 	Index Index
 	Steps []Step
@@ -92,7 +100,8 @@ func (u *Unfinished) Error() string { return u.Err.Error() }
 // Unwrap returns the cause.
 func (u *Unfinished) Unwrap() error { return u.Err }
 
-// Summary says in one clause how far publishing came.
+// Summary says in one clause how far publishing came, and of several
+// repositories which ones have the list.
 func (u *Unfinished) Summary() string {
 	written, tagged := 0, false
 	for _, s := range u.Done {
@@ -108,9 +117,38 @@ func (u *Unfinished) Summary() string {
 	case written == 0:
 		return "nothing was written"
 	case tagged:
-		return fmt.Sprintf("the list was written, %d of %d steps are left", len(u.Left), len(u.Done)+len(u.Left))
+		return fmt.Sprintf("the list was written, %d of %d steps are left", len(u.Left), len(u.Done)+len(u.Left)) + u.places()
 	}
-	return fmt.Sprintf("%d of %d steps are done, no tag was written", len(u.Done), len(u.Done)+len(u.Left))
+	return fmt.Sprintf("%d of %d steps are done, no tag was written", len(u.Done), len(u.Done)+len(u.Left)) + u.places()
+}
+
+// places says which of several repositories have the list.
+func (u *Unfinished) places() string {
+	var with, without []string
+	for _, s := range u.Done {
+		if s.Kind == StepList {
+			with = append(with, s.To.Name()+":"+s.Tag)
+		}
+	}
+	for _, s := range u.Left {
+		switch {
+		case s.Kind != StepList:
+		case s.Skipped:
+			with = append(with, s.To.Name()+":"+s.Tag)
+		default:
+			without = append(without, s.To.Name()+":"+s.Tag)
+		}
+	}
+	if len(with)+len(without) < 2 {
+		return ""
+	}
+	if len(with) == 0 {
+		with = []string{"none of them"}
+	}
+	if len(without) == 0 {
+		without = []string{"none"}
+	}
+	return fmt.Sprintf("; it is at %s, and missing at %s", strings.Join(with, ", "), strings.Join(without, ", "))
 }
 
 // inDoubt reports whether the list was sent and no answer came: the registry

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
@@ -42,6 +44,35 @@ func TestUnfinishedInDoubt(t *testing.T) {
 		u := &index.Unfinished{Done: []index.Step{child}, Left: []index.Step{list}, Err: err}
 		if got := u.Summary(); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
+
+// Of several destinations it is said which ones have the list.
+func TestUnfinishedAtSeveralPlaces(t *testing.T) {
+	t.Parallel()
+	at := func(repository string, skipped bool) index.Step {
+		repo, err := name.NewRepository("h.example/" + repository)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return index.Step{Kind: index.StepList, To: repo, Tag: "1", Skipped: skipped}
+	}
+	child := index.Step{Kind: index.StepChild}
+	for want, u := range map[string]index.Unfinished{
+		"the list was written, 1 of 2 steps are left; it is at h.example/a:1, and missing at h.example/b:1": {
+			Done: []index.Step{at("a", false)}, Left: []index.Step{at("b", false)},
+		},
+		"1 of 3 steps are done, no tag was written; it is at h.example/b:1, and missing at h.example/a:1": {
+			Done: []index.Step{child}, Left: []index.Step{at("a", false), at("b", true)},
+		},
+		"1 of 3 steps are done, no tag was written; it is at none of them, and missing at h.example/a:1, h.example/b:1": {
+			Done: []index.Step{child}, Left: []index.Step{at("a", false), at("b", false)},
+		},
+	} {
+		u.Err = index.ErrRefused
+		if got := u.Summary(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
