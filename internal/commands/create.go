@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 type createOptions struct {
 	reach
 	validation  validationFlags
+	results     resultFlags
 	request     client.CreateRequest
 	format      string
 	annotations []string
@@ -33,12 +35,16 @@ archive (oci-archive:FILE[:NAME]) or the directory of an OCI layout
 entry for each of its images. PLATFORM= in front of a source says what it is for
 where its config does not.
 
-On success one line is printed to stdout: REPOSITORY@DIGEST.`,
+On success one line is printed to stdout: REPOSITORY@DIGEST. With --dry-run
+it has the digest that the list would have; for files that needs no registry.`,
 		Example: `  # a list of what the release built, kept here
   pack manifest create ghcr.io/acme/bp:1.2.3 dist/bp-linux-amd64.cnb dist/bp-linux-arm64.cnb
 
   # the same, written to the registry in one step as an OCI image index
   pack manifest create ghcr.io/acme/bp:1.2.3 dist/*.cnb --publish --format oci --tag latest
+
+  # the same for the steps of a build that come later: digests, sources and findings
+  pack manifest create ghcr.io/acme/bp:1.2.3 dist/*.cnb --publish --metadata-file bp.json --digest-file bp.digest
 
   # images whose configs lack the architecture
   pack manifest create acme/bp:1.2.3 linux/amd64=acme/bp:linux windows/amd64=acme/bp:windows`,
@@ -46,6 +52,9 @@ On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.request.Name, o.request.Sources = args[0], args[1:]
 			if err := exclusive(cmd, "replace", "amend", "publish"); err != nil {
+				return err
+			}
+			if err := o.onlyPublished(cmd); err != nil {
 				return err
 			}
 			return run(cmd.Context(), f, o)
@@ -56,6 +65,8 @@ On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 (a Docker manifest list, the default) or oci")
 	flags.BoolVar(&o.request.Publish, "publish", false, "Write the list to its registry, keep nothing here")
 	flags.StringArrayVar(&o.request.Tags, "tag", nil, "With --publish: a further `TAG` of the repository, for the list (repeatable)")
+	flags.StringVar(&o.request.IfTag, "if-tag", "", "With --publish: only if LIST names this `DIGEST` in its registry, or is absent")
+	flags.BoolVar(&o.request.DryRun, "dry-run", false, "Write nothing; show what would be done, and the digest")
 	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation `KEY=VALUE` of the list (repeatable)")
 	flags.BoolVar(&o.request.Replace, "replace", false, "Make the list anew if there is one of the name")
 	flags.BoolVar(&o.request.Amend, "amend", false, "Add to the list if there is one of the name")
@@ -63,15 +74,25 @@ On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 	o.addFlags(cmd)
 	o.addJobs(cmd)
 	o.validation.addFlags(cmd)
+	o.results.addFlags(cmd, "With --publish: ")
 	completeFormat(cmd)
 	return cmd
 }
 
-func runCreate(ctx context.Context, f *factory, o *createOptions) error {
-	if len(o.request.Tags) > 0 && !o.request.Publish {
-		return index.Faultf(index.ErrUsage, "--tag", "further tags are written when the list is published; add --publish")
+// onlyPublished refuses flags that mean nothing where the list is kept.
+func (o *createOptions) onlyPublished(cmd *cobra.Command) error {
+	if o.request.Publish {
+		return nil
 	}
-	var err error
+	for _, name := range append(o.results.names(), "if-tag", "tag") {
+		if cmd.Flags().Changed(name) {
+			return index.Faultf(index.ErrUsage, "--"+name, "it is about a list that is published; add --publish")
+		}
+	}
+	return nil
+}
+
+func runCreate(ctx context.Context, f *factory, o *createOptions) (err error) {
 	if o.request.Format, err = f.format(o.format); err != nil {
 		return err
 	}
@@ -81,6 +102,11 @@ func runCreate(ctx context.Context, f *factory, o *createOptions) error {
 	if o.request.Validation, err = o.validation.parse(); err != nil {
 		return err
 	}
+	files, err := f.prepare(o.results, o.request.DryRun)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, files.discard()) }()
 	c, err := f.client(o.reach, o.request.Name)
 	if err != nil {
 		return err
@@ -90,12 +116,15 @@ func runCreate(ctx context.Context, f *factory, o *createOptions) error {
 	if err != nil {
 		return inList(err, o.request.Name)
 	}
-	if o.request.Publish {
+	switch {
+	case o.request.DryRun:
+		f.streams.Info("Nothing was written: this was a dry run")
+	case o.request.Publish:
 		f.streams.Info("Successfully pushed manifest list %s to registry", ui.Symbol(result.Name.Familiar()))
-	} else {
+	default:
 		f.streams.Info("Successfully created manifest list %s", ui.Symbol(result.Name.Familiar()))
 	}
-	return f.streams.Data([]byte(result.Reference() + "\n"))
+	return f.deliver(files, o.request.Name, result)
 }
 
 // format reads the value of --format; without one the default holds.

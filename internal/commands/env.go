@@ -37,6 +37,17 @@ func OSProcess(version string) Process {
 	}
 }
 
+// githubFiles returns the files that a workflow of GitHub Actions reads: the
+// outputs and the summary of the step
+// (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands).
+func (p Process) githubFiles() (output, summary string, err error) {
+	output, summary = p.Env("GITHUB_OUTPUT"), p.Env("GITHUB_STEP_SUMMARY")
+	if output == "" || summary == "" {
+		return "", "", index.Faultf(index.ErrUsage, "--github", "GITHUB_OUTPUT and GITHUB_STEP_SUMMARY are not set; a workflow of GitHub Actions sets them")
+	}
+	return output, summary, nil
+}
+
 // packHome returns the folder of pack's own files: PACK_HOME, or .pack in the
 // home folder.
 func (p Process) packHome() (string, error) {

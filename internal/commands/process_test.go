@@ -163,7 +163,7 @@ func TestRefusedOnTheCommandLine(t *testing.T) {
 	for _, c := range []struct{ args, says string }{
 		{"manifest create acme/bp a --replace --amend", "--replace and --amend contradict each other; give one of them"},
 		{"manifest create acme/bp a --publish --replace --amend", "--replace and --amend and --publish contradict"},
-		{"manifest create acme/bp a --tag x", "--tag: further tags are written when the list is published; add --publish"},
+		{"manifest create acme/bp a --tag x", "--tag: it is about a list that is published; add --publish"},
 		{"manifest create acme/bp a --jobs -1", "--jobs: want a number from 1 to 1000"},
 		{"manifest create acme/bp a --jobs 1001", "--jobs"},
 		{"manifest push acme/bp --jobs many", "invalid argument"},

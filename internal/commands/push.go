@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 type pushOptions struct {
 	reach
 	validation validationFlags
+	results    resultFlags
 	request    client.PushRequest
 	format     string
 }
@@ -20,39 +22,47 @@ type pushOptions struct {
 func newPush(f *factory, run func(context.Context, *factory, *pushOptions) error) *cobra.Command {
 	o := &pushOptions{}
 	cmd := &cobra.Command{
-		Use:   "push LIST",
+		Use:   "push LIST [DESTINATION...]",
 		Short: "Publish a list",
-		Long: `Publish a list from local storage: what its repository lacks of the images, by
-digest, then the list at its tag, read back and compared, then further tags.
-Stopped anywhere, it leaves nothing but untagged content behind, and the same
-command again does what is missing.
+		Long: `Publish a list from local storage, to where its name says or to DESTINATIONS in
+its place: what the repositories lack of the images, by digest, then the list at
+its tag, read back and compared, then further tags. No tag is written before all
+images are in all repositories. Stopped before, it leaves nothing but untagged
+content behind; the same command again does what is missing.
 
-On success one line is printed to stdout: REPOSITORY@DIGEST.`,
+On success one line for each repository is printed to stdout: REPOSITORY@DIGEST.
+With --dry-run registries are read, but not written to.`,
 		Example: `  # as it is kept, and under two further tags
   pack manifest push ghcr.io/acme/bp:1.2.3 --tag 1.2 --tag latest
 
+  # to two other places at once, if neither tag is there yet
+  pack manifest push ghcr.io/acme/bp:1.2.3 ghcr.io/acme/mirror:1.2.3 ghcr.io/acme/other:1.2.3 --if-tag absent
+
   # as an OCI image index, and delete it here
   pack manifest push ghcr.io/acme/bp:1.2.3 --format oci --purge`,
-		Args: args(cobra.ExactArgs(1), "one list"),
+		Args: args(cobra.MinimumNArgs(1), "a list"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.request.Name = args[0]
+			o.request.Name, o.request.Destinations = args[0], args[1:]
 			return run(cmd.Context(), f, o)
 		},
 		ValidArgsFunction: completeLists(f),
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 or oci (default: the list's own)")
-	flags.StringArrayVar(&o.request.Tags, "tag", nil, "A further `TAG` of the repository, for the list (repeatable)")
+	flags.StringArrayVar(&o.request.Tags, "tag", nil, "A further `TAG` of each repository, for the list (repeatable)")
+	flags.StringVar(&o.request.IfTag, "if-tag", "", "Only if the first tag of each repository names this `DIGEST`, or is absent")
+	flags.BoolVar(&o.request.DryRun, "dry-run", false, "Write nothing; show what would be done, and the digest")
 	flags.BoolVarP(&o.request.Purge, "purge", "p", false, "Delete the list here once it is published and verified")
 	addPreserve(cmd, &o.request.PreserveDigests)
 	o.addFlags(cmd)
 	o.addJobs(cmd)
 	o.validation.addFlags(cmd)
+	o.results.addFlags(cmd, "")
 	completeFormat(cmd)
 	return cmd
 }
 
-func runPush(ctx context.Context, f *factory, o *pushOptions) error {
+func runPush(ctx context.Context, f *factory, o *pushOptions) (err error) {
 	if o.format != "" {
 		format, err := index.ParseFormat(o.format)
 		if err != nil {
@@ -60,10 +70,14 @@ func runPush(ctx context.Context, f *factory, o *pushOptions) error {
 		}
 		o.request.Format = &format
 	}
-	var err error
 	if o.request.Validation, err = o.validation.parse(); err != nil {
 		return err
 	}
+	files, err := f.prepare(o.results, o.request.DryRun)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, files.discard()) }()
 	c, err := f.client(o.reach, o.request.Name)
 	if err != nil {
 		return err
@@ -73,9 +87,24 @@ func runPush(ctx context.Context, f *factory, o *pushOptions) error {
 	if err != nil {
 		return inList(err, o.request.Name)
 	}
-	f.streams.Info("Successfully pushed manifest list %s to registry", ui.Symbol(result.Name.Familiar()))
-	if o.request.Purge {
-		f.streams.Info("Deleted %s from local storage", ui.Symbol(result.Name.Familiar()))
+	o.tell(f.streams, result)
+	return f.deliver(files, o.request.Name, result)
+}
+
+func (o *pushOptions) tell(streams *ui.Streams, result client.ListResult) {
+	list := ui.Symbol(result.Name.Familiar())
+	if o.request.DryRun {
+		streams.Info("Nothing was written: this was a dry run")
+		return
 	}
-	return f.streams.Data([]byte(result.Reference() + "\n"))
+	if len(o.request.Destinations) == 0 {
+		streams.Info("Successfully pushed manifest list %s to registry", list)
+	} else {
+		for _, to := range result.To {
+			streams.Info("Successfully pushed manifest list %s to %s", list, ui.Symbol(to.Familiar()))
+		}
+	}
+	if o.request.Purge {
+		streams.Info("Deleted %s from local storage", list)
+	}
 }

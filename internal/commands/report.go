@@ -22,6 +22,10 @@ func (r *reporter) event(e client.Event) {
 		tellFinding(r.streams, r.program, r.list, *e.Finding)
 	case e.Step != nil:
 		r.step(*e.Step)
+	case e.Planned != nil:
+		tellPlanned(r.streams, *e.Planned)
+	case e.Unplanned != nil:
+		r.streams.Warn("%s; what it has is not known, and so not what would be done", e.Unplanned)
 	case e.Converted != nil:
 		m := e.Converted
 		f, _ := index.FormatOf(m.MediaType)

@@ -65,6 +65,9 @@ type Event struct {
 	Step    *index.Step    // a step of publishing is done
 
 	Converted *index.Manifest // an image was converted; see its Converted
+
+	Planned   *index.Step // a dry run would do this, or would skip it
+	Unplanned error       // a dry run could not ask the registry what it has
 }
 
 // Client carries out the verbs. Make it with [New]; its zero value has no ports.
@@ -76,6 +79,7 @@ type Client struct {
 	blobs    Blobs
 	writer   Writer
 	rulebook Rulebook
+	describe Describer
 	jobs     int
 	observe  func(Event)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -28,17 +27,13 @@ type CreateRequest struct {
 	// further tags of the same repository.
 	Publish bool
 	Tags    []string
+	// IfTag is what the name must name in its registry before it is published:
+	// a digest, or "absent". Empty allows all.
+	IfTag string
+	// DryRun writes nothing anywhere. With Publish it tells what would be done,
+	// as far as the registry can be reached.
+	DryRun bool
 }
-
-// ListResult is what a verb made of a list.
-type ListResult struct {
-	Name  index.Name
-	Index index.Index
-	Diff  index.Diff
-}
-
-// Reference is the list by digest: registry, repository and digest.
-func (r ListResult) Reference() string { return r.Name.Repository() + "@" + r.Index.Digest().String() }
 
 // Create makes a list of images and keeps it, or publishes it. On an error
 // nothing is kept and nothing is tagged. Errors: ErrUsage for the request
@@ -48,6 +43,9 @@ func (c *Client) Create(ctx context.Context, req CreateRequest) (ListResult, err
 	listName, sources, err := req.parse()
 	if err != nil {
 		return ListResult{}, err
+	}
+	if req.DryRun {
+		c = c.rehearsal(req.IfTag == "")
 	}
 	if req.Publish {
 		return c.createPublished(ctx, req, listName, sources)
@@ -178,11 +176,11 @@ func existsFault(n index.Name) error {
 }
 
 func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index.Name, sources []source) (ListResult, error) {
-	to, err := tags(n.Tag(), req.Tags)
-	if err != nil {
+	p := publishing{to: []index.Name{n}, fresh: true}
+	if err := p.parse(req.Tags, req.IfTag); err != nil {
 		return ListResult{}, err
 	}
-	c.registry.WillPublish(to[0].Repository, repositories(sources))
+	c.registry.WillPublish(p.tags[0].Repository, repositories(sources))
 	manifests, err := c.gather(ctx, sources, req.Selection, req.Format)
 	if err != nil {
 		return ListResult{}, err
@@ -191,42 +189,12 @@ func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index
 	if err != nil {
 		return ListResult{}, err
 	}
-	look, err := c.inspector(ctx, req.Validation, manifests)
+	findings, err := c.checked(ctx, req.Validation, ix, manifests)
 	if err != nil {
 		return ListResult{}, err
 	}
-	findings, err := look.check(ix, index.Publish)
-	c.report(findings)
-	if err != nil {
-		return ListResult{}, err
-	}
-	result := ListResult{Name: n, Index: ix, Diff: diff}
-	return result, c.publish(ctx, index.Publication{Index: ix, Children: inOrder(ix, manifests), To: to, Fresh: true})
-}
-
-func (c *Client) publish(ctx context.Context, p index.Publication) error {
-	plan, err := c.registry.Plan(ctx, p)
-	if err != nil {
-		return err
-	}
-	return c.registry.Run(ctx, plan, func(s index.Step) { c.observe(Event{Step: &s}) })
-}
-
-// tags returns the first tag and the further ones of its repository, each once.
-func tags(first name.Tag, further []string) ([]name.Tag, error) {
-	all := []name.Tag{first}
-	seen := map[string]bool{first.TagStr(): true}
-	for _, t := range further {
-		n, err := index.ParseName(first.Repository.Name() + ":" + t)
-		if err != nil {
-			return nil, index.Faultf(index.ErrUsage, fmt.Sprintf("tag %q", t), "it is not a valid tag")
-		}
-		if !seen[t] {
-			all = append(all, n.Tag())
-		}
-		seen[t] = true
-	}
-	return all, nil
+	p.children = inOrder(ix, manifests)
+	return c.publish(ctx, p, ListResult{Name: n, Index: ix, Diff: diff, Findings: findings})
 }
 
 // inOrder returns the content of each entry of ix. Images that were given twice

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -14,23 +15,32 @@ type PushRequest struct {
 	Format *index.Format // nil for the list's own; the images are converted, too
 	// PreserveDigests converts the list only.
 	PreserveDigests bool
-	Tags            []string // further tags of the same repository
+	// Destinations are where it goes in place of its own name.
+	Destinations []string
+	Tags         []string // further tags of each repository
+	// IfTag is what the first tag of each repository must name before the list
+	// is written: a digest, or "absent". Empty allows all. A tag that names the
+	// list already is fine.
+	IfTag string
 	Validation
 	Purge bool // delete the list here once it is published and verified
+	// DryRun writes nothing anywhere and tells what would be done.
+	DryRun bool
 }
 
-// Push publishes a list that is kept: children first, then the list, then its
-// further tags. Whatever stops it, nothing but untagged content is left behind,
-// and the same request again does only what is missing. ErrNotFound where there
-// is no such list; ErrInvalid as *index.Rejection before anything is written.
+// Push publishes a list that is kept: children first, for all destinations, then
+// the list, then its further tags. Whatever stops it, an *index.Unfinished says
+// which destinations have the list; before the content is everywhere, none has.
+// The same request again does only what is missing. ErrNotFound where there
+// is no such list; ErrInvalid as *index.Rejection before anything is written;
+// ErrConflict where a tag is not what IfTag says.
 func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) {
-	n, err := parseName(req.Name)
+	n, p, err := req.parse()
 	if err != nil {
 		return ListResult{}, err
 	}
-	to, err := tags(n.Tag(), req.Tags)
-	if err != nil {
-		return ListResult{}, err
+	if req.DryRun {
+		c = c.rehearsal(false)
 	}
 	ix, err := c.store.Get(ctx, n)
 	if err != nil {
@@ -46,13 +56,35 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) 
 			return ListResult{}, err
 		}
 	}
-	if err := c.pushTo(ctx, result.Index, children, to, req.Validation); err != nil {
+	if result.Findings, err = c.checked(ctx, req.Validation, result.Index, children); err != nil {
+		return ListResult{}, err
+	}
+	p.children = children
+	c.registry.WillPublish(p.tags[0].Repository, origins(result.Index))
+	if result, err = c.publish(ctx, p, result); err != nil {
 		return ListResult{}, err
 	}
 	if req.Purge {
 		return result, c.store.Delete(ctx, n)
 	}
 	return result, nil
+}
+
+func (req PushRequest) parse() (index.Name, publishing, error) {
+	n, err := parseName(req.Name)
+	p := publishing{to: []index.Name{n}}
+	faults := []error{err}
+	if len(req.Destinations) > 0 {
+		p.to = nil
+	}
+	for _, text := range req.Destinations {
+		to, err := parseName(text)
+		p.to, faults = append(p.to, to), append(faults, err)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return n, p, err
+	}
+	return n, p, p.parse(req.Tags, req.IfTag)
 }
 
 // reformat brings a list and its children into the format of the request and
@@ -79,20 +111,6 @@ func (c *Client) convertKept(children []index.Manifest, to index.Format) ([]inde
 		}
 	}
 	return c.convert(children, to)
-}
-
-func (c *Client) pushTo(ctx context.Context, ix index.Index, children []index.Manifest, to []name.Tag, v Validation) error {
-	look, err := c.inspector(ctx, v, children)
-	if err != nil {
-		return err
-	}
-	findings, err := look.check(ix, index.Publish)
-	c.report(findings)
-	if err != nil {
-		return err
-	}
-	c.registry.WillPublish(to[0].Repository, origins(ix))
-	return c.publish(ctx, index.Publication{Index: ix, Children: children, To: to})
 }
 
 // origins returns the repositories that the entries come from.

@@ -49,7 +49,8 @@ func Open(s Settings, options ...Option) *Client {
 	})
 	wired := []Option{
 		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(layout.Archives{}),
-		WithLayouts(layout.Transports{}), WithWriter(layout.Writers{}), WithBlobs(reg), WithJobs(s.Jobs), WithRulebook(packageRules),
+		WithLayouts(layout.Transports{}), WithWriter(layout.Writers{}), WithBlobs(reg), WithJobs(s.Jobs),
+		WithRulebook(packageRules), WithDescriber(describe),
 	}
 	return New(append(wired, options...)...)
 }
@@ -62,6 +63,17 @@ func packageRules(ctx context.Context, manifests []index.Manifest) ([]index.Rule
 		return nil, err
 	}
 	return append(buildpackage.Rules(manifests), programs), nil
+}
+
+// describe returns what images of Cloud Native Buildpacks have in common.
+func describe(manifests []index.Manifest) Package {
+	facts := buildpackage.DescribeAll(manifests)
+	switch facts.Kind {
+	case buildpackage.Unknown, buildpackage.Plain:
+		return Package{}
+	default:
+		return Package{Kind: facts.Kind.String(), ID: facts.ID, Version: facts.Version}
+	}
 }
 
 func logger(log func(string)) func(registry.Request) {
