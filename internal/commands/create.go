@@ -102,7 +102,10 @@ func runCreate(ctx context.Context, f *factory, o *createOptions) (err error) {
 	if o.request.Validation, err = o.validation.parse(); err != nil {
 		return err
 	}
-	files, err := f.prepare(o.results, o.request.DryRun)
+	if o.request.DryRun {
+		o.results = resultFlags{} // nothing is written, so there is nothing to make sure of
+	}
+	files, err := f.prepare(o.results)
 	if err != nil {
 		return err
 	}

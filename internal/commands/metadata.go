@@ -52,7 +52,7 @@ type packageView struct {
 // metadata returns the result as JSON, with the keys of buildx
 // (https://docs.docker.com/reference/cli/docker/buildx/build/#metadata-file) and
 // our own, sorted. The same result gives the same bytes.
-func metadata(result client.ListResult, findings []findingView, sources bool) ([]byte, error) {
+func metadata(result client.ListResult, findings []findingView) ([]byte, error) {
 	raw, err := result.Index.RawManifest()
 	if err != nil {
 		return nil, err
@@ -66,35 +66,26 @@ func metadata(result client.ListResult, findings []findingView, sources bool) ([
 		"image.name":                strings.Join(result.Tags, ","),
 		"containerimage.digest":     digest,
 		"containerimage.descriptor": descriptorView{string(media), digest, int64(len(raw))},
-		"manifests":                 manifestViews(result.Images, sources),
+		"manifests":                 manifestViews(result.Images),
 		"findings":                  findings,
 	}
 	if p := result.Package; p.Kind != "" {
 		members["cnb"] = packageView{p.Kind, p.ID, p.Version, result.Reference()}
 	}
-	if sources {
-		addBuildInfo(members, result.Images)
-	} else {
-		for i := range findings {
-			findings[i].Source = ""
-		}
-	}
+	addBuildInfo(members, result.Images)
 	raw, err = json.MarshalIndent(members, "", "  ")
 	return append(raw, '\n'), err
 }
 
-func manifestViews(images []client.Image, sources bool) []manifestView {
+func manifestViews(images []client.Image) []manifestView {
 	views := []manifestView{}
 	for _, image := range images {
 		v := manifestView{
 			Digest: image.Digest.String(), Size: image.Size, MediaType: string(image.MediaType),
-			Converted: image.Converted.Hex != "", Copied: image.Copied,
+			Source: sourceOf(image), Converted: image.Converted.Hex != "", Copied: image.Copied,
 		}
 		if image.Platform != nil {
 			v.Platform = image.Platform
-		}
-		if sources {
-			v.Source = sourceOf(image)
 		}
 		views = append(views, v)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,8 +42,8 @@ type resultFiles struct {
 }
 
 // prepare makes sure, before anything is published, that what the flags name
-// can be written. A dry run writes none of it.
-func (f *factory) prepare(r resultFlags, dry bool) (*resultFiles, error) {
+// can be written.
+func (f *factory) prepare(r resultFlags) (*resultFiles, error) {
 	files := &resultFiles{pending: map[string]*pendingFile{}, noSources: r.noSources}
 	if r.metadata != "" && r.metadata == r.digest {
 		return files, index.Faultf(index.ErrUsage, "", "--metadata-file and --digest-file name the same file %q", r.metadata)
@@ -52,9 +53,6 @@ func (f *factory) prepare(r resultFlags, dry bool) (*resultFiles, error) {
 		var err error
 		files.output, files.summary, err = f.process.githubFiles()
 		faults = append(faults, err)
-	}
-	if dry {
-		return &resultFiles{}, errors.Join(faults...)
 	}
 	for _, path := range []string{files.output, files.summary} {
 		faults = append(faults, appendTo(path, ""))
@@ -98,9 +96,12 @@ func (f *factory) deliver(files *resultFiles, list string, result client.ListRes
 // fill writes the result to the files.
 func (f *factory) fill(files *resultFiles, list string, result client.ListResult) error {
 	var faults []error
+	if files.noSources {
+		result = withoutSources(result)
+	}
 	views := f.findingViews(list, result.Findings)
 	if p := files.pending["--metadata-file"]; p != nil {
-		raw, err := metadata(result, views, !files.noSources)
+		raw, err := metadata(result, views)
 		if err == nil {
 			err = p.commit(raw)
 		}
@@ -110,8 +111,21 @@ func (f *factory) fill(files *resultFiles, list string, result client.ListResult
 		faults = append(faults, p.commit([]byte(result.Index.Digest().String())))
 	}
 	output := fmt.Sprintf("digest=%s\nreference=%s\n", result.Index.Digest(), result.Reference()) // neither can have the end of a line in it
-	faults = append(faults, appendTo(files.output, output), appendTo(files.summary, summary(result, !files.noSources)))
+	faults = append(faults, appendTo(files.output, output), appendTo(files.summary, summary(result)))
 	return errors.Join(faults...)
+}
+
+// withoutSources returns the result with nothing that says where images came
+// from.
+func withoutSources(result client.ListResult) client.ListResult {
+	result.Images, result.Findings = slices.Clone(result.Images), slices.Clone(result.Findings)
+	for i := range result.Images {
+		result.Images[i].Origin = index.Origin{}
+	}
+	for i := range result.Findings {
+		result.Findings[i].Entry.Origin = index.Origin{}
+	}
+	return result
 }
 
 // appendTo appends to a file that may have content of others; no path is no
@@ -130,7 +144,8 @@ func appendTo(path, text string) (err error) {
 }
 
 // summary is the result as Markdown.
-func summary(result client.ListResult, sources bool) string {
+func summary(result client.ListResult) string {
+	sources := slices.ContainsFunc(result.Images, func(i client.Image) bool { return i.Origin.Ref != "" })
 	var b strings.Builder
 	for _, reference := range result.References() {
 		fmt.Fprintf(&b, "**%s**\n\n", markdown(reference))

@@ -152,3 +152,36 @@ func TestIfTagRightBeforeTheList(t *testing.T) {
 		t.Error("the further tag was written")
 	}
 }
+
+// TestSentOnceToARegistry: the second repository of a registry mounts what was
+// sent to the first, with a token that allows it; where the registry does not
+// mount, it is sent again.
+func TestSentOnceToARegistry(t *testing.T) {
+	t.Parallel()
+	for _, mounts := range []bool{true, false} {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			reg := testhelpers.NewRegistry(t, testhelpers.WithBearer("u", canary))
+			if !mounts {
+				reg.Inject(testhelpers.Fault{Method: http.MethodPost, Match: "/uploads/", Do: withoutQuery()})
+			}
+			m, opened := local(t, image(t, 0))
+			c := newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, canary)))
+			pub := publication(t, []index.Manifest{m}, reg.Host+"/a/one:1", reg.Host+"/a/two:1")
+			n := kinds(mustPublish(t, c, pub))
+			has(t, reg, "a/one", "1", pub.Index)
+			has(t, reg, "a/two", "1", pub.Index)
+			if n["mount"] != 3 || n["upload"] != 3 { // the config and two layers each
+				t.Errorf("steps %v", n)
+			}
+			for digest, times := range opened() {
+				if want := map[bool]int{true: 1, false: 2}[mounts]; times != want {
+					t.Errorf("%s was read %d times, want %d", digest, times, want)
+				}
+				if !reg.HasBlob("a/two", digest) {
+					t.Errorf("%s is missing", digest)
+				}
+			}
+		})
+	}
+}

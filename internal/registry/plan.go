@@ -52,7 +52,10 @@ func (c *Client) Plan(ctx context.Context, p index.Publication) (index.Plan, err
 	}
 	var content, lists, tags []index.Step
 	var faults []error
+	from := origins(p.Children)
 	for _, d := range destinations(p.To) {
+		c.preparePush(d.repo, from)
+		from = append(from, d.repo)
 		steps, err := c.planFor(ctx, p, raw, d)
 		if err != nil && ctx.Err() != nil {
 			return index.Plan{}, err
@@ -65,7 +68,28 @@ func (c *Client) Plan(ctx context.Context, p index.Publication) (index.Plan, err
 	if err := errors.Join(faults...); err != nil {
 		return index.Plan{}, err
 	}
+	mountSent(content)
 	return index.Plan{Index: p.Index, Steps: slices.Concat(content, lists, tags)}, nil
+}
+
+// mountSent lets what is sent to one repository be mounted in the further ones
+// of its registry, which get theirs later. Where the registry does not mount,
+// the bytes are sent as before.
+func mountSent(steps []index.Step) {
+	sent := map[string]name.Repository{}
+	for i, s := range steps {
+		if s.Kind != index.StepUpload && s.Kind != index.StepMount {
+			continue
+		}
+		key := s.To.RegistryStr() + " " + s.Digest.String()
+		first, ok := sent[key]
+		switch {
+		case !ok:
+			sent[key] = s.To
+		case s.Kind == index.StepUpload:
+			steps[i].Kind, steps[i].From = index.StepMount, first
+		}
+	}
 }
 
 func checkPublication(p index.Publication, raw []byte) error {
@@ -100,7 +124,6 @@ type planning struct {
 type planned struct{ content, list, tags []index.Step }
 
 func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d destination) (planned, error) {
-	c.preparePush(d.repo, origins(p.Children))
 	s, err := c.connect(ctx, d.repo)
 	if err != nil {
 		return planned{}, err

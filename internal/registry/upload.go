@@ -190,7 +190,7 @@ func (c *Client) open(ctx context.Context, s index.Step) (io.ReadCloser, error) 
 	}
 	source := &sourceError{thing: "content " + s.Digest.String()}
 	open := s.Blob.Open
-	if s.From.RepositoryStr() != "" {
+	if open == nil && s.From.RepositoryStr() != "" {
 		source = &sourceError{thing: s.From.Name() + "@" + s.Digest.String(), remote: true}
 		open = func() (io.ReadCloser, error) { return c.openRemote(ctx, s) }
 	}

@@ -56,7 +56,9 @@ func TestPublishedResult(t *testing.T) {
 }
 
 // strictest lets no warning pass.
-func strictest() client.Validation { return client.Validation{Policy: index.Policy{Mode: index.Strict}} }
+func strictest() client.Validation {
+	return client.Validation{Policy: index.Policy{Mode: index.Strict}}
+}
 
 // Findings that were let pass are in the result as they were told.
 func TestPublishedResultHasTheFindings(t *testing.T) {

@@ -52,7 +52,8 @@ type Step struct {
 	To  name.Repository
 	Tag string
 	// From is the repository that a blob is mounted or copied from; its zero
-	// value says that the bytes are at hand in Blob or Raw.
+	// value says that the bytes are at hand in Blob or Raw. Where there are both,
+	// it is mounted from From, else sent from Blob.
 	From name.Repository
 	// Blob reads the bytes of a blob where they are at hand.
 	Blob Blob
