@@ -1,11 +1,15 @@
 package client_test
 
 import (
+	"context"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/buildpacks-community/pack-manifest/internal/store"
 	"github.com/buildpacks-community/pack-manifest/pkg/client"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
@@ -236,4 +240,38 @@ func TestIfTagOfTheRequest(t *testing.T) {
 	if _, err := l.Create(t.Context(), create); err != nil {
 		t.Error(err)
 	}
+}
+
+// urls is a store whose lists were made by somebody who kept URLs as they were
+// typed.
+type urls struct{ client.Store }
+
+func (u urls) Get(ctx context.Context, n index.Name) (index.Index, error) {
+	ix, err := u.Store.Get(ctx, n)
+	return ix.WithOrigins(func(_ int, e index.Entry) index.Origin {
+		e.Origin.Ref = "https://user:secret@h.example/bp.cnb"
+		return e.Origin
+	}), err
+}
+
+// buildkit 2311: a password in a reference is in no result, whoever wrote it.
+func TestPublishedResultHasNoPassword(t *testing.T) {
+	t.Parallel()
+	l, _ := listOf(t, index.V2S2)
+	c := client.Open(client.Settings{Home: l.home, Now: time.Now, Env: func(string) string { return "" }},
+		client.WithStore(urls{store.New(store.Options{Root: filepath.Join(l.home, "manifests")})}))
+	t.Cleanup(c.Close)
+	oci := index.OCI
+	result, err := c.Push(t.Context(), client.PushRequest{Name: l.at("acme/bp:1"), Format: &oci, PreserveDigests: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refs []string
+	for _, i := range result.Images {
+		refs = append(refs, i.Origin.Ref)
+	}
+	for _, f := range result.Findings {
+		refs = append(refs, f.Entry.Origin.Ref)
+	}
+	wantEqual(t, "sources", refs, slices.Repeat([]string{"https://***@h.example/bp.cnb"}, 6))
 }
