@@ -152,7 +152,21 @@ func stepName(s index.Step) string {
 	case s.Kind == index.StepChild && s.Entry != nil:
 		return childName(s.To, *s.Entry)
 	}
-	return s.To.Name() + "@" + s.Digest.String()
+	return blobName(s.To.Name()+"@", s)
+}
+
+// blobName names a blob, and the image that it is content of, which is what
+// users know.
+func blobName(front string, s index.Step) string {
+	text := front + s.Digest.String()
+	if s.Entry == nil {
+		return text
+	}
+	text += " of " + s.Entry.Digest.String()
+	if platform := s.Entry.PlatformString(); platform != "" {
+		text += " (" + platform + ")"
+	}
+	return text
 }
 
 func (c *Client) putChild(ctx context.Context, session *session, s index.Step) error {

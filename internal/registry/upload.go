@@ -188,10 +188,10 @@ func (c *Client) open(ctx context.Context, s index.Step) (io.ReadCloser, error) 
 	if err != nil {
 		return nil, err
 	}
-	source := &sourceError{thing: "content " + s.Digest.String()}
+	source := &sourceError{thing: blobName("content ", s)}
 	open := s.Blob.Open
 	if open == nil && s.From.RepositoryStr() != "" {
-		source = &sourceError{thing: s.From.Name() + "@" + s.Digest.String(), remote: true}
+		source = &sourceError{thing: blobName(s.From.Name()+"@", s), remote: true}
 		open = func() (io.ReadCloser, error) { return c.openRemote(ctx, s) }
 	}
 	if open == nil {
