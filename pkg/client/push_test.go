@@ -212,7 +212,7 @@ func TestPushOfAListWhoseChildIsGone(t *testing.T) {
 		l.forget("acme/bp", "blobs", blob)
 	}
 	_, err := l.push("acme/bp:1")
-	wantKind(t, err, index.ErrNotFound, l.at("acme/bp"), "BLOB_UNKNOWN")
+	wantKind(t, err, index.ErrNotFound, l.at("acme/bp"), " of "+arm.String()+" (linux/arm64)", "BLOB_UNKNOWN")
 	if _, _, ok := l.reg.Manifest("acme/bp", "1"); ok {
 		t.Error("the tag was written")
 	}
