@@ -85,7 +85,7 @@ func runValidate(ctx context.Context, f *factory, o *validateOptions) error {
 		return err
 	}
 	if !result.Valid() {
-		return index.Faultf(index.ErrInvalid, list, "the list cannot be published as it is")
+		return index.Faultf(index.ErrInvalid, "", "the list cannot be published as it is")
 	}
 	f.streams.Info("The list can be published: %d image(s), no error", result.Index.Len())
 	return nil
