@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,8 +108,9 @@ func (reg *Registry) serve(tb testing.TB, l net.Listener, h http.Handler) {
 	tb.Helper()
 	// The context ends what hangs on purpose before the server is closed.
 	ctx, cancel := context.WithCancel(context.Background())
+	var busy finishing
 	server := &http.Server{
-		Handler:     h,
+		Handler:     busy.wrap(h),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    log.New(io.Discard, "", 0),
 	}
@@ -125,7 +127,31 @@ func (reg *Registry) serve(tb testing.TB, l net.Listener, h http.Handler) {
 			tb.Errorf("close the registry: %v", err)
 		}
 		<-done
+		busy.end()
 	})
+}
+
+// finishing waits for the requests that a server was at when it was closed:
+// they may be writing files into a directory that the test is about to remove.
+type finishing struct {
+	mu    sync.RWMutex // held for reading by each request
+	ended bool
+}
+
+func (f *finishing) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.RLock()
+		defer f.mu.RUnlock()
+		if !f.ended {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (f *finishing) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
 }
 
 // handler is log, delay, faults, authentication and the registry itself, in
