@@ -270,6 +270,26 @@ func TestChildIsGone(t *testing.T) {
 	}
 }
 
+// TestHeadThatLies: R11: a registry that has everything, if asked by HEAD, is
+// asked again.
+func TestHeadThatLies(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string]map[string]string{
+		"no digest": nil, "another digest": {"Docker-Content-Digest": other},
+		"another length": {"Docker-Content-Digest": bare(t, 0).Digest.String(), "Content-Length": "5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reg := testhelpers.NewRegistry(t)
+			reg.Inject(testhelpers.Fault{Method: http.MethodHead, Do: testhelpers.Status(200, header, "")})
+			pub := publication(t, []index.Manifest{bare(t, 0)}, reg.Host+"/a/list:latest")
+			pub.Fresh = false
+			_, err := newClient(t).Plan(t.Context(), pub)
+			wants(t, err, index.ErrNotFound, pub.Children[0].Digest.String(), "no known place")
+		})
+	}
+}
+
 // bare is an image of which only the entry is known.
 func bare(t *testing.T, i int) index.Manifest {
 	t.Helper()

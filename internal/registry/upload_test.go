@@ -248,7 +248,8 @@ func TestLocalContentIsVerified(t *testing.T) {
 // TestLocalContentCannotBeRead: a file that fails is told as such, at once.
 func TestLocalContentCannotBeRead(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("input/output error")
+	// Of a connection, this would be worth another try.
+	broken := fmt.Errorf("the file was cut: %w", io.ErrUnexpectedEOF)
 	for name, open := range map[string]func() (io.ReadCloser, error){
 		"to open": func() (io.ReadCloser, error) { return nil, broken },
 		"to read": func() (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(broken)), nil },
