@@ -33,7 +33,7 @@ func TestCancelWhilePublishing(t *testing.T) {
 			}})
 			stops(t, hit, func(ctx context.Context) error {
 				err := c.Run(ctx, plan, nil)
-				var failed *registry.PublishError
+				var failed *index.Unfinished
 				if !errors.As(err, &failed) || len(failed.Left) == 0 {
 					t.Errorf("error %v does not say what is left", err)
 				}

@@ -27,19 +27,6 @@ var (
 	errRedirects = errors.New("it redirects too often")
 )
 
-// PublishError says how far Client.Run came.
-type PublishError struct {
-	Done []index.Step // finished, or found done already
-	Left []index.Step // failed, stopped or never begun
-	Err  error        // why
-}
-
-// Error implements error.
-func (e *PublishError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *PublishError) Unwrap() error { return e.Err }
-
 // answerError is an answer that is not the one that was hoped for.
 type answerError struct {
 	status  int

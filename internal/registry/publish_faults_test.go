@@ -189,7 +189,7 @@ func TestPublishFaults(t *testing.T) {
 // that the last step is not.
 func partial(t *testing.T, err error, done []index.Step) {
 	t.Helper()
-	var failed *registry.PublishError
+	var failed *index.Unfinished
 	if !errors.As(err, &failed) {
 		t.Fatalf("error %v does not say how far it came", err)
 	}
@@ -235,7 +235,7 @@ func TestTagsInOrderAndAgain(t *testing.T) {
 	if want := map[string]int{"child skipped": 1, "list": 1, "verify": 1}; !maps.Equal(kinds(done), want) {
 		t.Errorf("done %v, want %v", kinds(done), want)
 	}
-	var failed *registry.PublishError
+	var failed *index.Unfinished
 	if !errors.As(err, &failed) || len(failed.Left) != 2 || failed.Left[0].Tag != "two" || failed.Left[1].Tag != "three" {
 		t.Errorf("left: %+v", failed)
 	}

@@ -20,7 +20,7 @@ import (
 // one repository after the other; then the list, which is read back, then its
 // further tags in order. done is called after each step that is finished or
 // was found done already, never twice at once; it may be nil. An error is a
-// *PublishError that says how far it came; nothing but content without a tag
+// *index.Unfinished that says how far it came; nothing but content without a tag
 // was written if the list's own step is among those left.
 func (c *Client) Run(ctx context.Context, p index.Plan, done func(index.Step)) error {
 	r := &run{client: c, report: done, finished: make([]bool, len(p.Steps)), steps: append([]index.Step(nil), p.Steps...)}
@@ -96,7 +96,7 @@ func (r *run) finish(i int, s index.Step) {
 }
 
 func (r *run) failure(err error) error {
-	failed := &PublishError{Err: r.explain(err)}
+	failed := &index.Unfinished{Err: r.explain(err)}
 	for i, s := range r.steps {
 		if r.finished[i] {
 			failed.Done = append(failed.Done, s)

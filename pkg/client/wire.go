@@ -2,9 +2,9 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/buildpacks-community/pack-manifest/internal/buildpackage"
@@ -81,7 +81,11 @@ func logger(log func(string)) func(registry.Request) {
 		return nil
 	}
 	return func(r registry.Request) {
-		log(fmt.Sprintf("%s %s: %d in %s", r.Method, r.URL, r.Status, r.Duration.Round(time.Millisecond)))
+		answer := strconv.Itoa(r.Status)
+		if r.Err != nil {
+			answer = r.Err.Error()
+		}
+		log(fmt.Sprintf("%s %s: %s in %s", r.Method, r.URL, answer, r.Duration.Round(time.Millisecond)))
 	}
 }
 
@@ -99,13 +103,4 @@ type wiredRegistry struct{ *registry.Client }
 func (w wiredRegistry) Fetch(ctx context.Context, ref string) (index.Document, error) {
 	raw, mediaType, digest, err := w.Client.Fetch(ctx, ref)
 	return index.Document{MediaType: string(mediaType), Digest: digest, Raw: raw}, err
-}
-
-// Run carries out a plan. Its error says how far it came.
-func (w wiredRegistry) Run(ctx context.Context, p index.Plan, done func(index.Step)) error {
-	err := w.Client.Run(ctx, p, done)
-	if failed, ok := errors.AsType[*registry.PublishError](err); ok {
-		return &index.Unfinished{Done: failed.Done, Left: failed.Left, Err: failed.Err}
-	}
-	return err
 }
