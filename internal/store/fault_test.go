@@ -191,10 +191,10 @@ func TestEachCallFails(t *testing.T) {
 		"short write":   {err: syscall.ENOSPC, short: true},
 	}
 	for kind, template := range kinds {
+		template.counts = mutating
 		for _, tk := range tasks() {
 			t.Run(tk.name+" "+kind, func(t *testing.T) {
 				t.Parallel()
-				template.counts = mutating
 				eachFault(t, tk, template, func(t *testing.T, f *faults, err error, d *store.Dir, root string) {
 					t.Helper()
 					checkFailed(t, tk, f, err, d, root)
