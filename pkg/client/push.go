@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -65,9 +66,23 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) 
 		return ListResult{}, err
 	}
 	if req.Purge {
-		return result, c.store.Delete(ctx, n)
+		return result, c.purge(ctx, n, ix)
 	}
 	return result, nil
+}
+
+// purge deletes a list that was published, unless somebody changed it in the
+// meantime: then what was published is not what is kept.
+func (c *Client) purge(ctx context.Context, n index.Name, published index.Index) error {
+	now, err := c.store.Get(ctx, n)
+	if err != nil {
+		return err
+	}
+	if now.Digest() != published.Digest() {
+		return index.Faultf(index.ErrConflict, fmt.Sprintf("list %q", n.Familiar()),
+			"it was published, and was changed here in the meantime, so it is kept")
+	}
+	return c.store.Delete(ctx, n)
 }
 
 func (req PushRequest) parse() (index.Name, publishing, error) {

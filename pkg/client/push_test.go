@@ -398,3 +398,22 @@ func TestWhatStopsPublishingSaysHowFarItCame(t *testing.T) {
 	steps := l.steps()
 	wantEqual(t, "the end", steps[len(steps)-5:], []string{"list 1 skipped", "verify 1 skipped", "tag 1.0 skipped", "tag latest", "tag 2"})
 }
+
+// A change that was made while the list was published is not purged with it.
+func TestPurgeKeepsWhatChangedInTheMeantime(t *testing.T) {
+	t.Parallel()
+	l, _ := listOf(t, index.V2S2)
+	change := func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if _, err := l.RemoveEntries(t.Context(), client.RemoveEntriesRequest{Name: l.at("acme/bp:1"), Entries: []string{"linux/arm64"}}); err != nil {
+			t.Error(err)
+		}
+		next.ServeHTTP(w, r)
+	}
+	l.reg.Inject(testhelpers.Fault{Method: "PUT", Match: "/manifests/1$", Times: 1, Do: change})
+	_, err := l.Push(t.Context(), client.PushRequest{Name: l.at("acme/bp:1"), Purge: true})
+	wantKind(t, err, index.ErrConflict, "changed here in the meantime")
+	wantEqual(t, "names", l.names(), []string{"acme/bp:1"})
+	if _, _, ok := l.reg.Manifest("acme/bp", "1"); !ok {
+		t.Error("the list was not published")
+	}
+}
