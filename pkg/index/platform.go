@@ -11,13 +11,18 @@ import (
 
 // knownOS and knownArch are the names that Go knows (go/src/internal/syslist).
 func knownOS() []string {
-	return strings.Fields("aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd" +
-		" plan9 solaris wasip1 windows zos")
+	return []string{
+		"aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl",
+		"netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows", "zos",
+	}
 }
 
 func knownArch() []string {
-	return strings.Fields("386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32" +
-		" mips64p32le ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm")
+	return []string{
+		"386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle", "mips64",
+		"mips64le", "mips64p32", "mips64p32le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x",
+		"sparc", "sparc64", "wasm",
+	}
 }
 
 // IsKnownOS reports whether s is the name of an operating system.

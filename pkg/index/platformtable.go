@@ -73,8 +73,10 @@ func Likely(p v1.Platform) bool {
 
 // aliases are the names that archAlias knows.
 func aliases() []string {
-	return strings.Fields("x86_64 x86-64 x64 i386 i486 i586 i686 x86 aarch64 arm64v8 arm32v5 arm32v6 arm32v7 armhf armel" +
-		" ppc64el mipsel mips64el")
+	return []string{
+		"x86_64", "x86-64", "x64", "i386", "i486", "i586", "i686", "x86", "aarch64", "arm64v8", "arm32v5",
+		"arm32v6", "arm32v7", "armhf", "armel", "ppc64el", "mipsel", "mips64el",
+	}
 }
 
 // variantsOf returns the variants of an architecture that are written down
@@ -82,15 +84,26 @@ func aliases() []string {
 func variantsOf(arch string) (variants []string, implied string) {
 	switch arch {
 	case "arm":
-		return strings.Fields("v5 v6 v7 v8"), "v7"
+		return []string{
+			"v5", "v6", "v7", "v8",
+		}, "v7"
 	case "arm64":
-		return strings.Fields("v8 v8.1 v8.2 v8.3 v8.4 v8.5 v8.6 v8.7 v8.8 v8.9 v9 v9.1 v9.2 v9.3 v9.4 v9.5 v9.6 v9.7"), "v8"
+		return []string{
+			"v8", "v8.1", "v8.2", "v8.3", "v8.4", "v8.5", "v8.6", "v8.7", "v8.8", "v8.9", "v9", "v9.1", "v9.2", "v9.3",
+			"v9.4", "v9.5", "v9.6", "v9.7",
+		}, "v8"
 	case "amd64":
-		return strings.Fields("v1 v2 v3 v4"), "v1"
+		return []string{
+			"v1", "v2", "v3", "v4",
+		}, "v1"
 	case "ppc64", "ppc64le":
-		return strings.Fields("power8 power9 power10"), ""
+		return []string{
+			"power8", "power9", "power10",
+		}, ""
 	case "riscv64":
-		return strings.Fields("rva20u64 rva22u64 rva23u64"), ""
+		return []string{
+			"rva20u64", "rva22u64", "rva23u64",
+		}, ""
 	}
 	return nil, ""
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -58,11 +57,12 @@ func describePlatform(p v1.Platform) string {
 // LikelyPlatforms finds pairs of known names that Go cannot build for.
 func LikelyPlatforms(ix Index) []Finding {
 	var findings []Finding
+	likely := goPairs()
 	for _, e := range ix.entries {
 		if !judgesPlatform(e) || unknownNames(*e.Platform) != "" {
 			continue
 		}
-		if pair := e.Platform.OS + "/" + e.Platform.Architecture; !slices.Contains(goPairs(), pair) {
+		if pair := e.Platform.OS + "/" + e.Platform.Architecture; !slices.Contains(likely, pair) {
 			findings = append(findings, Finding{
 				Rule: PlatformUnlikely, Entry: e.clone(),
 				Message: "nothing is known to run on " + pair,
@@ -75,12 +75,16 @@ func LikelyPlatforms(ix Index) []Finding {
 // goPairs is what "go tool dist list" says in Go 1.26, and windows/arm, which
 // was there until Go 1.25 and which images still exist for.
 func goPairs() []string {
-	return strings.Fields("aix/ppc64 android/386 android/amd64 android/arm android/arm64 darwin/amd64 darwin/arm64" +
-		" dragonfly/amd64 freebsd/386 freebsd/amd64 freebsd/arm freebsd/arm64 illumos/amd64 ios/amd64 ios/arm64 js/wasm" +
-		" linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/mips linux/mips64 linux/mips64le linux/mipsle" +
-		" linux/ppc64 linux/ppc64le linux/riscv64 linux/s390x netbsd/386 netbsd/amd64 netbsd/arm netbsd/arm64" +
-		" openbsd/386 openbsd/amd64 openbsd/arm openbsd/arm64 openbsd/ppc64 openbsd/riscv64 plan9/386 plan9/amd64" +
-		" plan9/arm solaris/amd64 wasip1/wasm windows/386 windows/amd64 windows/arm windows/arm64")
+	return []string{
+		"aix/ppc64", "android/386", "android/amd64", "android/arm", "android/arm64", "darwin/amd64",
+		"darwin/arm64", "dragonfly/amd64", "freebsd/386", "freebsd/amd64", "freebsd/arm", "freebsd/arm64",
+		"illumos/amd64", "ios/amd64", "ios/arm64", "js/wasm", "linux/386", "linux/amd64", "linux/arm",
+		"linux/arm64", "linux/loong64", "linux/mips", "linux/mips64", "linux/mips64le", "linux/mipsle",
+		"linux/ppc64", "linux/ppc64le", "linux/riscv64", "linux/s390x", "netbsd/386", "netbsd/amd64", "netbsd/arm",
+		"netbsd/arm64", "openbsd/386", "openbsd/amd64", "openbsd/arm", "openbsd/arm64", "openbsd/ppc64",
+		"openbsd/riscv64", "plan9/386", "plan9/amd64", "plan9/arm", "solaris/amd64", "wasip1/wasm", "windows/386",
+		"windows/amd64", "windows/arm", "windows/arm64",
+	}
 }
 
 // KnownVariants finds variants that nothing is written about for their
