@@ -133,6 +133,18 @@ func (s shelf) loadFrom(raw []byte) (state, error) {
 	return st, nil
 }
 
+// still reports whether a list has an index.json, and what that names, as it was.
+func (s shelf) still(h head) bool {
+	raw, err := s.readHead()
+	if err != nil || !bytes.Equal(raw, h.raw) {
+		return false
+	}
+	if _, err = s.readBlob(h.list.Digest, index.MaxManifest); err == nil && h.side.Hex != "" {
+		_, err = s.readBlob(h.side, maxSide)
+	}
+	return err == nil
+}
+
 func (s shelf) loadList(d v1.Descriptor) (index.Index, error) {
 	if d.Size > index.MaxManifest {
 		return index.Index{}, s.corrupt("a list of %d bytes", d.Size)

@@ -1,10 +1,9 @@
 package store
 
 import (
+	"encoding/json"
 	"fmt"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
@@ -47,8 +46,8 @@ func encodeSide(entries []index.Entry, list v1.Hash, known kept) ([]byte, error)
 	for i, e := range entries {
 		s.Entries[i] = lineOf(e, known[e.Digest])
 	}
-	// A path may be no UTF-8; it is only shown to people.
-	return json.Marshal(s, jsontext.AllowInvalidUTF8(true))
+	// A path may be no UTF-8 and comes back with U+FFFD: it is only shown to people.
+	return json.Marshal(s)
 }
 
 func lineOf(e index.Entry, blobs []v1.Hash) sideLine {

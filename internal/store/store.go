@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -36,6 +37,7 @@ type Dir struct {
 	opts Options
 	open func(dir string) (disk, error)
 	jobs int // files copied at once
+	last atomic.Pointer[state]
 }
 
 // New returns the store that o describes. It touches nothing.
@@ -72,12 +74,25 @@ func (d *Dir) Get(ctx context.Context, n index.Name) (ix index.Index, err error)
 // there is no store.
 func (d *Dir) find(dk disk, n index.Name) (ix index.Index, found bool, err error) {
 	if dk != nil {
-		st, err := d.shelf(dk, n).load()
+		st, err := d.load(d.shelf(dk, n))
 		if !errors.Is(err, errNoList) {
 			return st.list, err == nil, err
 		}
 	}
 	return d.findUpstream(dk, n)
+}
+
+// load reads a list. One that is as it was when it was read last is read and
+// hashed, but not parsed again: so is each that is looked at before it is changed.
+func (d *Dir) load(s shelf) (state, error) {
+	if last := d.last.Load(); last != nil && s.still(last.head) {
+		return *last, nil
+	}
+	st, err := s.load()
+	if err == nil {
+		d.last.Store(&st)
+	}
+	return st, err
 }
 
 // Blob returns content that is kept with a list of ours: a manifest, config or

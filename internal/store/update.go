@@ -156,7 +156,7 @@ func (u updater) locked(ctx context.Context, staged *stage) error {
 
 // before reads the list; old is nil where there is none.
 func (u updater) before() (st state, old *index.Index, err error) {
-	st, err = u.load()
+	st, err = u.dir.load(u.shelf)
 	if err == nil {
 		return st, &st.list, nil
 	}
