@@ -250,6 +250,31 @@ func TestSHA512Content(t *testing.T) {
 	}
 }
 
+// What a store remembers of a list that it has read is of no use once somebody
+// else has changed the list, or deleted it and made another of its name.
+func TestNothingStaleIsChanged(t *testing.T) {
+	t.Parallel()
+	d, root := newDir(t)
+	others := store.New(store.Options{Root: root})
+	n, other := mustName(t, "acme/bp"), mustName(t, "acme/other")
+	a, b, c := newImage("a"), newImage("b"), newImage("c")
+	update(t, d, n, content(a), create(a))
+	update(t, d, other, content(c), create(c))
+	wantSeeds(t, d, n, "a")
+	update(t, others, n, content(b), add(b))
+	update(t, d, n, content(c), add(c))
+	wantSeeds(t, others, n, "a b c")
+	wantSeeds(t, d, other, "c")
+	wantSeeds(t, d, n, "a b c")
+
+	if err := others.Delete(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	update(t, others, n, content(b), create(b))
+	update(t, d, n, content(a), add(a))
+	wantSeeds(t, d, n, "b a")
+}
+
 func TestReadingMakesNothing(t *testing.T) {
 	t.Parallel()
 	d, root := newDir(t)
