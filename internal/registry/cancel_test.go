@@ -32,7 +32,7 @@ func TestCancelWhilePublishing(t *testing.T) {
 				testhelpers.Hang()(w, r, next)
 			}})
 			stops(t, hit, func(ctx context.Context) error {
-				err := c.Run(ctx, plan, nil)
+				err := c.Run(ctx, plan, index.Watch{})
 				var failed *index.Unfinished
 				if !errors.As(err, &failed) || len(failed.Left) == 0 {
 					t.Errorf("error %v does not say what is left", err)
@@ -60,7 +60,7 @@ func TestCancelWhilePublishing(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return c.Run(ctx, plan, nil)
+			return c.Run(ctx, plan, index.Watch{})
 		})
 	})
 }

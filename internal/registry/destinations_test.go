@@ -144,7 +144,7 @@ func TestIfTagRightBeforeTheList(t *testing.T) {
 		t.Fatal(err)
 	}
 	theirs := reg.Push(t, "a/list:1", image(t, 1))
-	wants(t, c.Run(t.Context(), plan, nil), index.ErrConflict, "/a/list:1", "expected to be absent, and names "+theirs.String())
+	wants(t, c.Run(t.Context(), plan, index.Watch{}), index.ErrConflict, "/a/list:1", "expected to be absent, and names "+theirs.String())
 	if raw, _, ok := reg.Manifest("a/list", "1"); !ok || index.DigestOf(raw) != theirs {
 		t.Errorf("the tag is now %s", raw)
 	}

@@ -364,7 +364,7 @@ func TestTokenExpires(t *testing.T) {
 		from.ExpireTokens()
 		next.ServeHTTP(w, r)
 	}})
-	if err := c.Run(t.Context(), plan, func(index.Step) { reg.ExpireTokens(); from.ExpireTokens() }); err != nil {
+	if err := c.Run(t.Context(), plan, index.Watch{Done: func(index.Step) { reg.ExpireTokens(); from.ExpireTokens() }}); err != nil {
 		t.Fatal(err)
 	}
 	has(t, reg, "a/list", "1", pub.Index)

@@ -154,7 +154,7 @@ func publish(t *testing.T, c *registry.Client, p index.Publication) ([]index.Ste
 		return nil, err
 	}
 	var done []index.Step
-	err = c.Run(t.Context(), plan, func(s index.Step) { done = append(done, s) })
+	err = c.Run(t.Context(), plan, index.Watch{Done: func(s index.Step) { done = append(done, s) }})
 	return done, err
 }
 

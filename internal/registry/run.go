@@ -18,12 +18,11 @@ import (
 
 // Run carries out a plan: blobs side by side, then children side by side, for
 // one repository after the other; then the list, which is read back, then its
-// further tags in order. done is called after each step that is finished or
-// was found done already, never twice at once; it may be nil. An error is a
+// further tags in order. watch is told on the way. An error is a
 // *index.Unfinished that says how far it came; nothing but content without a tag
 // was written if the list's own step is among those left.
-func (c *Client) Run(ctx context.Context, p index.Plan, done func(index.Step)) error {
-	r := &run{client: c, report: done, finished: make([]bool, len(p.Steps)), steps: append([]index.Step(nil), p.Steps...)}
+func (c *Client) Run(ctx context.Context, p index.Plan, watch index.Watch) error {
+	r := &run{client: c, watch: watch, finished: make([]bool, len(p.Steps)), steps: append([]index.Step(nil), p.Steps...)}
 	if err := r.all(ctx); err != nil {
 		return r.failure(err)
 	}
@@ -32,7 +31,7 @@ func (c *Client) Run(ctx context.Context, p index.Plan, done func(index.Step)) e
 
 type run struct {
 	client *Client
-	report func(index.Step)
+	watch  index.Watch
 
 	mu       sync.Mutex
 	steps    []index.Step
@@ -74,7 +73,7 @@ func (r *run) phase(ctx context.Context, from, to int) error {
 			if ctx.Err() != nil {
 				return ended(ctx)
 			}
-			skipped, err := r.client.step(ctx, step)
+			skipped, err := r.client.step(r.watched(ctx, step), step)
 			if err != nil {
 				return err
 			}
@@ -90,9 +89,18 @@ func (r *run) finish(i int, s index.Step) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.finished[i], r.steps[i] = true, s
-	if r.report != nil {
-		r.report(s)
+	if r.watch.Done != nil {
+		r.watch.Done(s)
 	}
+}
+
+// watched returns a context in which the blob of a step tells how much of it was
+// read.
+func (r *run) watched(ctx context.Context, s index.Step) context.Context {
+	if r.watch.Sent == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, keySent, sent(func(bytes int64) { r.watch.Sent(s, bytes) }))
 }
 
 func (r *run) failure(err error) error {

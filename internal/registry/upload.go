@@ -201,7 +201,7 @@ func (c *Client) open(ctx context.Context, s index.Step) (io.ReadCloser, error) 
 	if err != nil {
 		return nil, source.because(err)
 	}
-	return &verified{rc: &sourceBody{ReadCloser: rc, source: source}, want: s.Digest, size: s.Size, hash: h}, nil
+	return counted(ctx, &verified{rc: &sourceBody{ReadCloser: rc, source: source}, want: s.Digest, size: s.Size, hash: h}, 0), nil
 }
 
 func (c *Client) openRemote(ctx context.Context, s index.Step) (io.ReadCloser, error) {

@@ -232,4 +232,5 @@ const (
 	keyHeld   contextKey = "held"   // its slots are taken
 	keyOnce   contextKey = "once"   // who asks repeats it, with what comes before it
 	keyStream contextKey = "stream" // its answer is too long to be kept
+	keySent   contextKey = "sent"   // who is told of the blob that it sends
 )

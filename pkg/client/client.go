@@ -54,15 +54,20 @@ type Registry interface {
 	WillPublish(to name.Repository, from []name.Repository)
 	// Plan finds out what publishing has to do. It only reads.
 	Plan(ctx context.Context, p index.Publication) (index.Plan, error)
-	// Run carries out a plan and calls done after each step, one at a time. An
-	// error that stops it is an *index.Unfinished.
-	Run(ctx context.Context, p index.Plan, done func(index.Step)) error
+	// Run carries out a plan and tells watch on the way. An error that stops it
+	// is an *index.Unfinished.
+	Run(ctx context.Context, p index.Plan, watch index.Watch) error
 }
 
 // Event is something that happened on the way. One field is set.
 type Event struct {
 	Finding *index.Finding // a rule found something that stops nothing
 	Step    *index.Step    // a step of publishing is done
+
+	Begin *Transfers // blobs are about to be sent, or read to be saved
+	Sent  *Transfer  // one of them is on its way
+	Saved *Transfer  // one of them was read to its end, and is saved
+	End   bool       // no further Sent and Saved come, whatever the outcome is
 
 	Converted *index.Manifest // an image was converted; see its Converted
 

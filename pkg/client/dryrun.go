@@ -12,6 +12,11 @@ import (
 func (c *Client) rehearsal(offline bool) *Client {
 	dry := *c
 	dry.store = readStore{c.store}
+	dry.observe = func(e Event) {
+		if e.Begin == nil && !e.End { // nothing is sent
+			c.observe(e)
+		}
+	}
 	dry.registry = readRegistry{Registry: c.registry, observe: c.observe, offline: offline}
 	return &dry
 }
@@ -52,7 +57,7 @@ func (r readRegistry) Plan(ctx context.Context, p index.Publication) (index.Plan
 }
 
 // Run tells what would be done.
-func (r readRegistry) Run(_ context.Context, p index.Plan, _ func(index.Step)) error {
+func (r readRegistry) Run(_ context.Context, p index.Plan, _ index.Watch) error {
 	for _, s := range p.Steps {
 		r.observe(Event{Planned: &s})
 	}

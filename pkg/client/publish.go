@@ -89,12 +89,17 @@ func (c *Client) publish(ctx context.Context, p publishing, result ListResult) (
 		return ListResult{}, err
 	}
 	copied := map[v1.Hash]bool{}
-	err = c.registry.Run(ctx, plan, func(s index.Step) {
-		if s.Kind == index.StepChild && !s.Skipped {
-			copied[s.Digest] = true
-		}
-		c.observe(Event{Step: &s})
+	moving := c.begin(announced(plan))
+	err = c.registry.Run(ctx, plan, index.Watch{
+		Done: func(s index.Step) {
+			if s.Kind == index.StepChild && !s.Skipped {
+				copied[s.Digest] = true
+			}
+			moving.tell(Event{Step: &s})
+		},
+		Sent: func(s index.Step, bytes int64) { moving.tell(Event{Sent: sent(s, bytes)}) },
 	})
+	moving.end()
 	if err != nil {
 		return ListResult{}, err
 	}

@@ -78,6 +78,8 @@ func (c *Client) Save(ctx context.Context, req SaveRequest) (SaveResult, error) 
 	if as == savedDirectory {
 		write = c.writer.WriteDirectory
 	}
+	blobs, moving := c.beginSave(blobs, from, req.Path)
+	defer moving.end()
 	return result, write(ctx, req.Path, ix, blobs)
 }
 

@@ -79,6 +79,18 @@ type Plan struct {
 	Steps []Step
 }
 
+// Watch is who is told while a plan is carried out. Its zero value is nobody.
+type Watch struct {
+	// Done is told of each step that is finished or was found done already, one
+	// at a time.
+	Done func(Step)
+	// Sent is told how many bytes of a blob are on their way, from 0 to the
+	// step's Size: after about 64 KiB each and at the end. It is a position, which
+	// goes back where sending begins anew. Calls come from many goroutines at
+	// once, and may come at the same time as those of Done.
+	Sent func(s Step, bytes int64)
+}
+
 // Document is a manifest or list as a registry or the store has it.
 type Document struct {
 	MediaType string
