@@ -48,7 +48,7 @@ func TestWhatIsNotLinked(t *testing.T) {
 // Each module of the program has a licence that goes with Apache-2.0.
 func TestLicences(t *testing.T) {
 	t.Parallel()
-	allowed := []string{"Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MPL-2.0"}
+	allowed := []string{"Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MPL-2.0", "Unlicense"}
 	seen := map[string]bool{}
 	for _, p := range linked(t) {
 		if p.Standard || p.Module == nil || seen[p.Module.Path] {
@@ -69,7 +69,7 @@ func TestLicences(t *testing.T) {
 func licence(t *testing.T, dir string) string {
 	t.Helper()
 	var text string
-	for _, name := range []string{"LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING"} {
+	for _, name := range []string{"LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING", "UNLICENSE"} {
 		raw, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil {
 			text = strings.Join(strings.Fields(string(raw)), " ")
@@ -83,6 +83,7 @@ func licence(t *testing.T, dir string) string {
 		{"ISC", `Permission to use, copy, modify, and(/or)? distribute this software for any purpose with or without fee`},
 		{"BSD-3-Clause", `Redistribution and use in source and binary forms.*Neither the name.*endorse or promote`},
 		{"BSD-2-Clause", `Redistribution and use in source and binary forms`},
+		{"Unlicense", `free and unencumbered software released into the public domain`},
 	} {
 		if regexp.MustCompile(known.words).MatchString(text) {
 			return known.name
@@ -98,6 +99,7 @@ func TestLicencesAreToldApart(t *testing.T) {
 		"":             "GNU GENERAL PUBLIC LICENSE\n Version 3, 29 June 2007",
 		"Apache-2.0":   "   Apache License\n   Version 2.0, January 2004",
 		"BSD-2-Clause": "Redistribution and use in source and\nbinary forms, with or without",
+		"Unlicense":    "This is free and unencumbered software released\ninto the public domain.",
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "LICENSE"), []byte(text), 0o600); err != nil {
