@@ -37,6 +37,14 @@ func OSProcess(version string) Process {
 	}
 }
 
+// draws reports whether progress can be drawn where stderr is a terminal: not on
+// one that cannot move its cursor, nor on that of a CI system, which keeps what
+// is written there.
+func (p Process) draws() bool {
+	ci := p.Env("CI")
+	return p.Env("TERM") != "dumb" && (ci == "" || ci == "false" || ci == "0")
+}
+
 // githubFiles returns the files that a workflow of GitHub Actions reads: the
 // outputs and the summary of the step
 // (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands).

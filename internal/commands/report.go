@@ -2,6 +2,8 @@ package commands
 
 import (
 	"fmt"
+	"path"
+	"path/filepath"
 
 	"github.com/buildpacks-community/pack-manifest/internal/ui"
 	"github.com/buildpacks-community/pack-manifest/pkg/client"
@@ -14,6 +16,8 @@ type reporter struct {
 	program string
 	list    string
 	there   int // images that the destination had
+
+	progress *ui.Progress // nil where it is told in lines only
 }
 
 func (r *reporter) event(e client.Event) {
@@ -22,6 +26,17 @@ func (r *reporter) event(e client.Event) {
 		tellFinding(r.streams, r.program, r.list, *e.Finding)
 	case e.Step != nil:
 		r.step(*e.Step)
+	case e.Begin != nil:
+		r.progress = r.streams.Progress(e.Begin.Blobs, e.Begin.Bytes, "blobs")
+	case e.Sent != nil:
+		if r.progress != nil { // it comes often
+			r.progress.At(transferred(*e.Sent), e.Sent.Bytes)
+		}
+	case e.Saved != nil:
+		r.progress.Done(transferred(*e.Saved))
+		r.streams.Info("Read %s (%s)", e.Saved.Digest, ui.Bytes(e.Saved.Size))
+	case e.End:
+		r.progress.End()
 	case e.Planned != nil:
 		tellPlanned(r.streams, *e.Planned)
 	case e.Unplanned != nil:
@@ -48,14 +63,30 @@ func (r *reporter) step(s index.Step) {
 	}
 }
 
+// transferred is a blob as progress shows it: the beginning of its digest, and
+// what it is for and from, as far as that is known.
+func transferred(t client.Transfer) ui.Item {
+	name := t.Digest.Hex[:min(len(t.Digest.Hex), 12)]
+	if t.Entry != nil {
+		name += " " + t.Entry.PlatformString()
+		if ref := t.Entry.Origin.Ref; ref != "" {
+			name += " " + path.Base(filepath.ToSlash(ref))
+		}
+	}
+	return ui.Item{ID: t.To + "@" + t.Digest.String(), Name: name, Size: t.Size, Unplanned: t.Unplanned}
+}
+
 func (r *reporter) blob(s index.Step) {
+	r.progress.Done(transferred(client.Transfer{
+		Digest: s.Digest, Size: s.Size, To: s.To.Name(), Entry: s.Entry, Unplanned: s.Kind == index.StepMount,
+	}))
 	switch {
 	case s.Skipped:
 		r.streams.Detail("Found %s in %s already", s.Digest, s.To.Name())
 	case s.Kind == index.StepMount:
 		r.streams.Info("Mounted %s from %s", s.Digest, s.From.Name())
 	default:
-		r.streams.Info("Uploaded %s (%s)", s.Digest, bytesOf(s.Size))
+		r.streams.Info("Uploaded %s (%s)", s.Digest, ui.Bytes(s.Size))
 	}
 }
 
@@ -90,19 +121,6 @@ func (r *reporter) tag(s index.Step) {
 		return
 	}
 	r.streams.Info("Tagged %s:%s", s.To.Name(), s.Tag)
-}
-
-// bytesOf returns a size for people, in units of 1000.
-func bytesOf(n int64) string {
-	const unit = 1000
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, prefixes := float64(n)/unit, "kMGTPE"
-	for value >= unit && len(prefixes) > 1 {
-		value, prefixes = value/unit, prefixes[1:]
-	}
-	return fmt.Sprintf("%.1f %cB", value, prefixes[0])
 }
 
 // tellFinding tells of a finding that stops nothing: warnings with the command

@@ -15,11 +15,11 @@ func tellPlanned(streams *ui.Streams, s index.Step) {
 	case s.Kind == index.StepMount:
 		streams.Info("Would mount %s from %s in %s", what, s.From.Name(), place)
 	case s.Kind == index.StepUpload:
-		streams.Info("Would upload %s (%s) to %s, unless it is there", what, bytesOf(s.Size), place)
+		streams.Info("Would upload %s (%s) to %s, unless it is there", what, ui.Bytes(s.Size), place)
 	case s.Kind == index.StepTag:
 		streams.Info("Would tag %s", place)
 	default:
-		streams.Info("Would put %s (%s) to %s", what, bytesOf(s.Size), place)
+		streams.Info("Would put %s (%s) to %s", what, ui.Bytes(s.Size), place)
 	}
 }
 

@@ -156,7 +156,7 @@ func summary(result client.ListResult) string {
 	}
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 	for _, image := range result.Images {
-		cells := []string{markdown(orNone(image.PlatformString())), markdown(image.Digest.String()), bytesOf(image.Size)}
+		cells := []string{markdown(orNone(image.PlatformString())), markdown(image.Digest.String()), ui.Bytes(image.Size)}
 		if sources {
 			cells = append(cells, markdown(orNone(image.Origin.Ref)))
 		}

@@ -14,6 +14,7 @@ import (
 // Main runs the program and returns its exit code.
 func Main(ctx context.Context, p Process) int {
 	streams := ui.New(p.Out, p.Err, p.Term, p.Now)
+	streams.NoBars = !p.draws()
 	f := &factory{process: p, streams: streams}
 	root := newRoot(f) //nolint:contextcheck // cobra hands the context to the command that runs
 	root.SetArgs(p.Args)

@@ -63,6 +63,6 @@ func runSave(ctx context.Context, f *factory, o *saveOptions) error {
 		return inList(err, o.request.Reference)
 	}
 	f.streams.Info("Successfully saved %s to %s: %d blob(s), %s",
-		ui.Symbol(o.request.Reference), ui.Symbol(result.Path), result.Blobs, bytesOf(result.Bytes))
+		ui.Symbol(o.request.Reference), ui.Symbol(result.Path), result.Blobs, ui.Bytes(result.Bytes))
 	return f.streams.Data([]byte(result.Reference + "\n"))
 }

@@ -23,21 +23,23 @@ import (
 type Streams struct {
 	out, err  io.Writer
 	outIsTerm bool
+	screen    *Screen
 	now       func() time.Time
 
 	// What the global flags say; set before the first message.
 	Quiet, Verbose, Timestamps, Color bool
+	// NoBars is for terminals on which nothing can be drawn: what is under way is
+	// told in lines there, as in a file.
+	NoBars bool
 
-	mu sync.Mutex
+	mu       sync.Mutex
+	progress *Progress // nil while nothing is drawn
 }
 
-// Terminal says which of the streams is a terminal.
-type Terminal struct{ Out, Err bool }
-
-// New returns streams that write data to out and talk to err. now is asked only
-// for timestamps.
+// New returns streams that write data to out and talk to err. now is asked for
+// timestamps, and for how fast something goes on.
 func New(out, err io.Writer, term Terminal, now func() time.Time) *Streams {
-	return &Streams{out: out, err: err, outIsTerm: term.Out, Color: term.Err, now: now}
+	return &Streams{out: out, err: err, outIsTerm: term.Out, screen: term.Screen, Color: term.Err, now: now}
 }
 
 // Symbol is a name of the user's world in a message: shown in blue, or in
@@ -89,10 +91,7 @@ func (s *Streams) Tip(format string, args ...any) {
 // Command writes a line to stderr for the program that runs this one, such as
 // a workflow command: as it is, but escaped.
 func (s *Streams) Command(line string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// There is nowhere to tell of a stderr that cannot be written to.
-	_, _ = fmt.Fprintln(s.err, Escape(line)) //nolint:errcheck // see above
+	s.say(Escape(line))
 }
 
 // Error writes an error. Nothing silences it.
@@ -105,10 +104,18 @@ func (s *Streams) line(prefix, format string, args []any) {
 	if s.Timestamps {
 		prefix = s.now().Format("2006/01/02 15:04:05.000000 ") + prefix
 	}
+	s.say(prefix + strings.TrimSuffix(text, "\n"))
+}
+
+// say writes a line to stderr, above what is drawn there.
+func (s *Streams) say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.progress != nil && s.progress.above(line+"\n") {
+		return
+	}
 	// There is nowhere to tell of a stderr that cannot be written to.
-	_, _ = fmt.Fprintln(s.err, prefix+strings.TrimSuffix(text, "\n")) //nolint:errcheck // see above
+	_, _ = fmt.Fprintln(s.err, line) //nolint:errcheck // see above
 }
 
 // safe escapes every argument that is text of some kind, and keeps it on the
