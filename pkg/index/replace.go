@@ -113,6 +113,18 @@ func (d *draft) dropAttestations(of []v1.Hash) {
 	d.remove(gone)
 }
 
+// Empty takes out all entries.
+func Empty() Edit {
+	return func(d *draft) error {
+		gone := map[int]bool{}
+		for i := range d.entries {
+			gone[i] = true
+		}
+		d.remove(gone)
+		return nil
+	}
+}
+
 // Remove takes out the one entry that s means and its attestations.
 func Remove(s Selector) Edit {
 	return func(d *draft) error {
