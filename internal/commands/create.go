@@ -35,6 +35,9 @@ archive (oci-archive:FILE[:NAME]) or the directory of an OCI layout
 entry for each of its images. PLATFORM= in front of a source says what it is for
 where its config does not.
 
+A list that is the only source is taken as it is, with its format and its
+digest; what flags ask for is done to it, and the rest of it stays.
+
 On success one line is printed to stdout: REPOSITORY@DIGEST. With --dry-run
 it has the digest that the list would have; for files that needs no registry.`,
 		Example: `  # a list of what the release built, kept here
@@ -45,6 +48,9 @@ it has the digest that the list would have; for files that needs no registry.`,
 
   # the same for the steps of a build that come later: digests, sources and findings
   pack manifest create ghcr.io/acme/bp:1.2.3 dist/*.cnb --publish --metadata-file bp.json --digest-file bp.digest
+
+  # a list that another repository has: the same bytes, the same digest
+  pack manifest create ghcr.io/acme/mirror:1.2.2 ghcr.io/acme/bp:1.2.2 --publish
 
   # images whose configs lack the architecture
   pack manifest create acme/bp:1.2.3 linux/amd64=acme/bp:linux windows/amd64=acme/bp:windows`,
@@ -62,7 +68,7 @@ it has the digest that the list would have; for files that needs no registry.`,
 		ValidArgsFunction: completeSources(f),
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 (a Docker manifest list, the default) or oci")
+	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 (a Docker manifest list, the default) or oci; a list that is the only source keeps its own unless one is given")
 	flags.BoolVar(&o.request.Publish, "publish", false, "Write the list to its registry, keep nothing here")
 	flags.StringArrayVar(&o.request.Tags, "tag", nil, "With --publish: a further `TAG` of the repository, for the list (repeatable)")
 	flags.StringVar(&o.request.IfTag, "if-tag", "", "With --publish: only if LIST names this `DIGEST` in its registry, or is absent")
@@ -96,6 +102,7 @@ func runCreate(ctx context.Context, f *factory, o *createOptions) (err error) {
 	if o.request.Format, err = f.format(o.format); err != nil {
 		return err
 	}
+	o.request.KeepFormat = o.format == ""
 	if o.request.Annotations, err = parseAnnotations(o.annotations); err != nil {
 		return err
 	}

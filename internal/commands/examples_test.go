@@ -22,6 +22,7 @@ cnb dist/bp-windows-amd64.cnb windows/amd64 seed=3
 image $R/acme/bp:linux linux/amd64 noarch seed=4
 image $R/acme/bp:windows windows/amd64 noarch seed=5
 image $R/acme/bp:1.2.3-arm64 linux/arm64 seed=6
+index $R/acme/bp:1.2.2 linux/amd64 linux/arm64
 `
 	exampleFiles = "dist/bp-linux-amd64.cnb dist/bp-linux-arm64.cnb dist/bp-windows-amd64.cnb"
 )

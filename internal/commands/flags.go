@@ -36,7 +36,7 @@ func addSelection(cmd *cobra.Command, s *client.Selection) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&s.Platforms, "platform", nil, "Take the images for this `PLATFORM` only, and their attestations (repeatable)")
 	flags.BoolVar(&s.Nested, "nested", false, "Keep a source that is a list as one entry that refers to it")
-	flags.Var(always{}, "all", "Take every image of a source that is a list")
+	flags.Var((*always)(&s.All), "all", "Take every image of a source that is a list, also of the lists in it, even where it is the only source")
 	flags.Lookup("all").NoOptDefVal = "true"
 	addPreserve(cmd, &s.PreserveDigests)
 	completeValues(cmd, "platform", commonPlatforms()...)
@@ -97,20 +97,21 @@ func exclusive(cmd *cobra.Command, names ...string) error {
 	return index.Faultf(index.ErrUsage, "", "%s contradict each other; give one of them", strings.Join(given, " and "))
 }
 
-// always is the value of a flag that says what holds anyhow (RFC 0124 has it):
-// to say no to it is refused, not ignored.
-type always struct{}
+// always is the value of a flag that says what mostly holds anyhow (RFC 0124 has
+// it): to say no to it is refused, not ignored.
+type always bool
 
 // Set implements pflag.Value.
-func (always) Set(text string) error {
+func (a *always) Set(text string) error {
 	if on, err := strconv.ParseBool(text); err != nil || !on {
 		return errors.New("every image is taken unless --platform or --nested says otherwise")
 	}
+	*a = true
 	return nil
 }
 
 // String implements pflag.Value.
-func (always) String() string { return "true" }
+func (a *always) String() string { return strconv.FormatBool(bool(*a)) }
 
 // Type implements pflag.Value.
-func (always) Type() string { return "bool" }
+func (*always) Type() string { return "bool" }

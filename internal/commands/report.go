@@ -41,11 +41,23 @@ func (r *reporter) event(e client.Event) {
 		tellPlanned(r.streams, *e.Planned)
 	case e.Unplanned != nil:
 		r.streams.Warn("%s; what it has is not known, and so not what would be done", e.Unplanned)
+	case e.Taken != nil:
+		tellTaken(r.streams, *e.Taken)
 	case e.Converted != nil:
 		m := e.Converted
 		f, _ := index.FormatOf(m.MediaType)
 		r.streams.Info("Converted image %s to %s: %s is now %s", orNone(m.PlatformString()), f, m.Converted, m.Digest)
 	}
+}
+
+// tellTaken says what a new list keeps of the list that is its only source, whose
+// format need not be the default one.
+func tellTaken(streams *ui.Streams, t client.Taken) {
+	if t.Whole {
+		streams.Info("Took the list %s as it is, in its format %s: %s", t.Source, t.Format, t.Digest)
+		return
+	}
+	streams.Info("Kept the format %s of the list %s", t.Format, t.Source)
 }
 
 func (r *reporter) step(s index.Step) {

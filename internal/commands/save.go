@@ -24,9 +24,10 @@ or, where there is none of the name, what the registry has. What is not kept
 here is read from the registries that the images come from.
 
 The same list gives the same bytes. An OCI archive and an OCI layout have the
-list as it is, so that its digest stays; create reads them as oci-archive:FILE
-and oci:DIR. A .cnb file has the images themselves, that for linux/amd64 first,
-as pack reads it. Nothing is overwritten.
+list as it is. A .cnb file has the images themselves, that for linux/amd64
+first, as pack reads it, and the list beside them. Of all three, create makes
+the list again, with its digest: create LIST FILE.cnb, oci-archive:FILE.tar or
+oci:DIR. Nothing is overwritten.
 
 On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 		Example: `  # one file for all platforms, to carry where no registry is

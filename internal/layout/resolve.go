@@ -67,9 +67,12 @@ func resolve(ctx context.Context, c content, origin index.Origin, name string) (
 	r := &resolver{content: c, origin: origin}
 	entries := list.Entries()
 	if name != "" {
-		if entries, err = named(entries, name); err != nil {
-			return nil, err
-		}
+		entries, err = named(entries, name)
+	} else {
+		entries, err = r.original(ctx, list)
+	}
+	if err != nil {
+		return nil, err
 	}
 	found, err := r.list(ctx, entries, 0)
 	if err != nil {
@@ -112,7 +115,7 @@ func notALayout(c content, err error) error {
 // it; no list can lead to itself, since it would have to contain its own digest.
 func (r *resolver) list(ctx context.Context, entries []index.Entry, depth int) ([]index.Manifest, error) {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("lists refer to lists more than %d deep", maxDepth)
+		return nil, tooDeep()
 	}
 	var found []index.Manifest
 	for _, e := range entries {
@@ -126,12 +129,15 @@ func (r *resolver) list(ctx context.Context, entries []index.Entry, depth int) (
 		if err != nil {
 			return nil, err
 		}
-		if !contains(found, m) {
-			found = append(found, m)
+		if depth == 0 && contains(found, m) {
+			continue
 		}
+		found = append(found, m)
 	}
 	return found, nil
 }
+
+func tooDeep() error { return fmt.Errorf("lists refer to lists more than %d deep", maxDepth) }
 
 func (r *resolver) entry(ctx context.Context, e index.Entry, depth int) (index.Manifest, error) {
 	if !e.MediaType.IsIndex() {

@@ -71,6 +71,8 @@ type Event struct {
 
 	Converted *index.Manifest // an image was converted; see its Converted
 
+	Taken *Taken // a list that is the only source stays what it is
+
 	Planned   *index.Step // a dry run would do this, or would skip it
 	Unplanned error       // a dry run could not ask the registry what it has
 }

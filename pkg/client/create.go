@@ -17,7 +17,10 @@ type CreateRequest struct {
 	Sources []string // at least one, in the order that the list shall have
 	Selection
 	Validation
-	Format      index.Format
+	Format index.Format
+	// KeepFormat says that Format is but the default: a list that is the only
+	// source keeps its own.
+	KeepFormat  bool
 	Annotations map[string]string // of the list; an error with index.V2S2
 
 	// Replace makes the list anew where there is one; Amend adds to it.
@@ -35,7 +38,10 @@ type CreateRequest struct {
 	DryRun bool
 }
 
-// Create makes a list of images and keeps it, or publishes it. On an error
+// Create makes a list of images and keeps it, or publishes it. A list that is
+// the only source and that nothing of the request changes is taken as it is:
+// the same bytes, the same digest. Where something does (platforms, annotations,
+// another format), the new list keeps what the source says of itself. On an error
 // nothing is kept and nothing is tagged. Errors: ErrUsage for the request
 // itself, ErrExists where a list of the name is kept already, ErrInvalid as
 // *index.Rejection, and those of the sources and the registry.
@@ -63,30 +69,23 @@ func (req CreateRequest) parse() (index.Name, []source, error) {
 }
 
 func (c *Client) createLocal(ctx context.Context, req CreateRequest, n index.Name, sources []source) (ListResult, error) {
-	format, err := c.formatFor(ctx, req, n)
+	made, err := c.collectFor(ctx, req, n, sources)
 	if err != nil {
 		return ListResult{}, err
 	}
-	manifests, err := c.gather(ctx, sources, req.Selection, format)
+	known, err := c.beside(ctx, req, n, made.manifests)
 	if err != nil {
 		return ListResult{}, err
 	}
-	known, err := c.beside(ctx, req, n, manifests)
-	if err != nil {
-		return ListResult{}, err
-	}
-	change := changing{content: manifests, known: known, validation: req.Validation}
+	change := changing{content: made.manifests, known: known, validation: req.Validation}
 	return c.update(ctx, n, change, func(old *index.Index) (index.Index, index.Diff, error) {
-		base := index.New(req.Format)
-		if old != nil {
-			if !req.Amend && !req.Replace {
-				return index.Index{}, index.Diff{}, existsFault(n)
-			}
-			if req.Amend {
-				base = *old
-			}
+		switch {
+		case old == nil || req.Replace:
+			return made.list(req.Annotations)
+		case req.Amend:
+			return old.Apply(index.Add(entries(made.manifests)...), index.AnnotateIndex(req.Annotations))
 		}
-		return base.Apply(index.Add(entries(manifests)...), index.AnnotateIndex(req.Annotations))
+		return index.Index{}, index.Diff{}, existsFault(n)
 	})
 }
 
@@ -152,23 +151,24 @@ func (c *Client) withKept(ctx context.Context, n index.Name, ix index.Index, man
 	return append(kept, manifests...), nil
 }
 
-// formatFor returns the format of the list that is going to be: that of the list
-// that is amended, if there is one. No registry is asked for a list that cannot
-// be made.
-func (c *Client) formatFor(ctx context.Context, req CreateRequest, n index.Name) (index.Format, error) {
+// collectFor resolves what the list that is going to be is made of, in the
+// format of the list that is amended, if there is one. No registry is asked for
+// a list that cannot be made.
+func (c *Client) collectFor(ctx context.Context, req CreateRequest, n index.Name, sources []source) (material, error) {
 	if req.Replace {
-		return req.Format, nil
+		return c.collect(ctx, req, sources)
 	}
 	old, err := c.store.Get(ctx, n)
 	switch {
 	case err == nil && req.Amend:
-		return old.Format(), nil
+		manifests, err := c.gather(ctx, sources, req.Selection, old.Format())
+		return material{manifests: manifests, format: old.Format()}, err
 	case err == nil:
-		return req.Format, existsFault(n)
+		return material{}, existsFault(n)
 	case errors.Is(err, index.ErrNotFound):
-		return req.Format, nil
+		return c.collect(ctx, req, sources)
 	}
-	return req.Format, err
+	return material{}, err
 }
 
 func existsFault(n index.Name) error {
@@ -181,19 +181,19 @@ func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index
 		return ListResult{}, err
 	}
 	c.registry.WillPublish(p.tags[0].Repository, repositories(sources))
-	manifests, err := c.gather(ctx, sources, req.Selection, req.Format)
+	made, err := c.collect(ctx, req, sources)
 	if err != nil {
 		return ListResult{}, err
 	}
-	ix, diff, err := index.New(req.Format).Apply(index.Add(entries(manifests)...), index.AnnotateIndex(req.Annotations))
+	ix, diff, err := made.list(req.Annotations)
 	if err != nil {
 		return ListResult{}, err
 	}
-	findings, err := c.checked(ctx, req.Validation, ix, manifests)
+	findings, err := c.checked(ctx, req.Validation, ix, made.manifests)
 	if err != nil {
 		return ListResult{}, err
 	}
-	p.children = inOrder(ix, manifests)
+	p.children = inOrder(ix, made.manifests)
 	return c.publish(ctx, p, ListResult{Name: n, Index: ix, Diff: diff, Findings: findings})
 }
 

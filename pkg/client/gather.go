@@ -18,6 +18,10 @@ type Selection struct {
 	// Platforms keeps the images of these platforms only; none means all.
 	// Fields that a platform leaves out match any value.
 	Platforms []string
+	// All makes an entry of each image of a list, and of the lists in it, even
+	// where the list is the only source and could be taken as it is. An image for
+	// which the list gives no platform gets that of its config.
+	All bool
 	// Nested keeps a list as one entry that refers to it.
 	Nested bool
 	// PreserveDigests never converts an image to the format of the list.
@@ -100,10 +104,17 @@ func (c *Client) gather(ctx context.Context, sources []source, s Selection, to i
 	if err != nil {
 		return nil, err
 	}
-	if manifests, err = f.keep(manifests); err != nil || s.PreserveDigests {
-		return manifests, err
+	return c.pick(manifests, f, s.PreserveDigests, to)
+}
+
+// pick keeps the images that pass the filter, and converts them unless they are
+// to be preserved.
+func (c *Client) pick(manifests []index.Manifest, f filter, preserve bool, to index.Format) ([]index.Manifest, error) {
+	kept, err := f.keep(manifests)
+	if err != nil || preserve {
+		return kept, err
 	}
-	return c.convert(manifests, to)
+	return c.convert(kept, to)
 }
 
 // convert converts images to a format and tells of each that it changed.

@@ -268,19 +268,19 @@ func TestPushOfUpstreamsList(t *testing.T) {
 	wantEqual(t, "entries", platforms(result.Index.Entries()), []string{"linux/arm64"})
 }
 
-func described(t *testing.T, img v1.Image) v1.Descriptor {
-	t.Helper()
+func described(tb testing.TB, img v1.Image) v1.Descriptor {
+	tb.Helper()
 	raw, err := img.RawManifest()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	mediaType, err := img.MediaType()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	config, err := img.ConfigFile()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v1.Descriptor{MediaType: mediaType, Size: int64(len(raw)), Digest: index.DigestOf(raw), Platform: config.Platform()}
 }

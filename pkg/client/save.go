@@ -52,7 +52,9 @@ type SaveResult struct {
 // that of a .cnb file to the images, the one for linux/amd64 first, since pack
 // takes the first. Errors: ErrUsage for the path, ErrExists where there is
 // something, ErrNotFound where there is no such list or content of it is in no
-// known place, and those of the registries. Then nothing is written.
+// known place, and those of the registries. Then nothing is written. A .cnb file
+// has the list, too, as a blob that an annotation of its index.json names
+// ([index.ListAnnotation]).
 func (c *Client) Save(ctx context.Context, req SaveRequest) (SaveResult, error) {
 	as, err := savedAs(req.Path)
 	if err != nil {

@@ -21,7 +21,7 @@ func (as form) document(root index.Manifest, names name.Reference) (index.Index,
 	}
 	if as == savedPackage {
 		ix, err := packageIndex(root, images)
-		return ix, images, err
+		return ix, []index.Manifest{root}, err
 	}
 	e := index.Entry{Descriptor: v1.Descriptor{
 		MediaType: root.MediaType, Digest: root.Digest, Size: root.Size, Annotations: namesOf(names),
@@ -40,8 +40,9 @@ func namesOf(names name.Reference) map[string]string {
 	return annotations
 }
 
-// packageIndex lists the images themselves, with their platforms. Upstream pack
-// takes the first of a file, whatever it is for.
+// packageIndex lists the images themselves, with their platforms, and says which
+// list they are. Upstream pack takes the first of a file, whatever it is for, and
+// looks at nothing else.
 func packageIndex(root index.Manifest, images []index.Manifest) (index.Index, error) {
 	var annotations map[string]string
 	if root.MediaType.IsIndex() {
@@ -49,7 +50,10 @@ func packageIndex(root index.Manifest, images []index.Manifest) (index.Index, er
 		if err != nil {
 			return index.Index{}, err
 		}
-		annotations = list.Annotations()
+		if annotations = list.Annotations(); annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[index.ListAnnotation] = root.Digest.String()
 	}
 	ordered := entries(images)
 	for i, m := range images {
