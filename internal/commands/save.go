@@ -27,7 +27,8 @@ The same list gives the same bytes. An OCI archive and an OCI layout have the
 list as it is. A .cnb file has the images themselves, that for linux/amd64
 first, as pack reads it, and the list beside them. Of all three, create makes
 the list again, with its digest: create LIST FILE.cnb, oci-archive:FILE.tar or
-oci:DIR. Nothing is overwritten.
+oci:DIR. Nothing is overwritten. What a directory needs is read side by side,
+as --jobs allows, what an archive needs in the order that it has there.
 
 On success one line is printed to stdout: REPOSITORY@DIGEST.`,
 		Example: `  # one file for all platforms, to carry where no registry is

@@ -9,9 +9,10 @@
 // write anything, follow a link out of a directory, or hold more than a few
 // manifests in memory. An archive is never unpacked: one pass finds where its
 // members are, and they are read from there. What [Writers] write is there as a
-// whole or not at all, has been hashed, and is the same for the same input.
+// whole or not at all, has been hashed, is on the disk, and is the same for the
+// same input.
 //
 // Reading does not hash layers: who reads one from a [index.Blob] verifies it.
-// Writing does not wait for the disk to have all. The package does not judge
-// whether an image is a buildpack, or its platform complete.
+// The package does not judge whether an image is a buildpack, or its platform
+// complete.
 package layout

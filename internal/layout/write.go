@@ -16,6 +16,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
@@ -30,16 +31,22 @@ const (
 //
 // What it writes depends on the list and the blobs alone. Each blob is hashed
 // while it is written. All is written beside the destination, into a hidden
-// folder, and renamed, so that the destination is there as a whole or not at
-// all; a kill may leave that folder behind. Nothing is replaced: a destination
-// that exists is an error of the kind ErrExists. A folder of the destination
-// that does not exist is an ErrNotFound, a blob with other content than its
-// digest says an ErrInvalid. Errors of opening and reading blobs are passed on.
-type Writers struct{}
+// folder, brought to the disk, and renamed, so that the destination is there as a
+// whole or not at all; a kill may leave that folder behind. Nothing is replaced,
+// not even what came in the meantime: a destination that exists is an error of
+// the kind ErrExists. A folder of the destination that does not exist is an
+// ErrNotFound, a blob with other content than its digest says an ErrInvalid.
+// Errors of opening and reading blobs are passed on.
+type Writers struct {
+	// Jobs is how many blobs of a directory are read and written at once, one
+	// where it is zero. Those of an archive come one after the other, since that
+	// is how they stand in it.
+	Jobs int
+}
 
 // WriteDirectory writes a layout into a directory that it makes. ix becomes
 // index.json.
-func (Writers) WriteDirectory(ctx context.Context, dest string, ix index.Index, blobs []index.Blob) error {
+func (w Writers) WriteDirectory(ctx context.Context, dest string, ix index.Index, blobs []index.Blob) error {
 	return beside(dest, func(temp string) error {
 		if err := os.Mkdir(temp, folderMode); err != nil {
 			return err
@@ -48,7 +55,11 @@ func (Writers) WriteDirectory(ctx context.Context, dest string, ix index.Index, 
 		if err != nil {
 			return err
 		}
-		return errors.Join(writeLayout(ctx, folder{root}, ix, blobs), root.Close())
+		err = writeLayout(ctx, folder{root, max(w.Jobs, 1)}, ix, blobs)
+		if err == nil {
+			err = syncFolders(root)
+		}
+		return errors.Join(err, root.Close())
 	})
 }
 
@@ -65,12 +76,16 @@ func (Writers) WriteArchive(ctx context.Context, dest string, ix index.Index, bl
 		if err == nil {
 			err = w.Close()
 		}
+		if err == nil {
+			err = f.Sync()
+		}
 		return errors.Join(err, f.Close())
 	})
 }
 
 // beside lets write make a file or folder beside dest, and renames it.
 func beside(dest string, write func(temp string) error) (err error) {
+	dest = filepath.Clean(dest)
 	if err := absent(dest); err != nil {
 		return err
 	}
@@ -86,10 +101,7 @@ func beside(dest string, write func(temp string) error) (err error) {
 	if err := write(temp); err != nil {
 		return err
 	}
-	if err := absent(dest); err != nil {
-		return err
-	}
-	return os.Rename(temp, dest)
+	return place(temp, dest)
 }
 
 func absent(dest string) error {
@@ -107,6 +119,8 @@ func absent(dest string) error {
 type sink interface {
 	folder(name string) error
 	file(name string, size int64, write func(io.Writer) error) error
+	// jobs is how many files it takes at once; with one they come in order.
+	jobs() int
 }
 
 // writeLayout writes all of a layout, sorted by name.
@@ -127,23 +141,41 @@ func writeLayout(ctx context.Context, to sink, ix index.Index, blobs []index.Blo
 	return writeBytes(to, markerFile, []byte(`{"imageLayoutVersion":"`+layoutVersion+`"}`))
 }
 
-// writeBlobs writes each blob once.
+// writeBlobs writes each blob once, those of one algorithm after the other.
 func writeBlobs(ctx context.Context, to sink, blobs []index.Blob) error {
 	byName := func(a, b index.Blob) int { return strings.Compare(a.Digest.String(), b.Digest.String()) }
 	sorted := slices.SortedStableFunc(slices.Values(blobs), byName)
-	algorithm := ""
-	for _, b := range slices.CompactFunc(sorted, func(a, b index.Blob) bool { return a.Digest == b.Digest }) {
-		if b.Digest.Algorithm != algorithm {
-			algorithm = b.Digest.Algorithm
-			if err := to.folder("blobs/" + algorithm); err != nil {
-				return err
-			}
+	left := slices.CompactFunc(sorted, func(a, b index.Blob) bool { return a.Digest == b.Digest })
+	for len(left) > 0 {
+		algorithm := left[0].Digest.Algorithm
+		n := slices.IndexFunc(left, func(b index.Blob) bool { return b.Digest.Algorithm != algorithm })
+		if n < 0 {
+			n = len(left)
 		}
-		if err := to.file(blobFile(b.Digest), b.Size, func(w io.Writer) error { return copyBlob(ctx, w, b) }); err != nil {
+		if err := to.folder("blobs/" + algorithm); err != nil {
 			return err
 		}
+		if err := writeAll(ctx, to, left[:n]); err != nil {
+			return err
+		}
+		left = left[n:]
 	}
 	return nil
+}
+
+// writeAll writes blobs, as many at once as the sink takes.
+func writeAll(ctx context.Context, to sink, blobs []index.Blob) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(to.jobs())
+	for _, b := range blobs {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return to.file(blobFile(b.Digest), b.Size, func(w io.Writer) error { return copyBlob(ctx, w, b) })
+		})
+	}
+	return group.Wait()
 }
 
 func writeBytes(to sink, name string, raw []byte) error {
@@ -184,7 +216,12 @@ func copyBlob(ctx context.Context, w io.Writer, b index.Blob) (err error) {
 }
 
 // folder writes files.
-type folder struct{ root *os.Root }
+type folder struct {
+	root *os.Root
+	most int
+}
+
+func (f folder) jobs() int { return f.most }
 
 func (f folder) folder(name string) error { return f.root.Mkdir(name, folderMode) }
 
@@ -193,12 +230,18 @@ func (f folder) file(name string, _ int64, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(write(file), file.Close())
+	err = write(file)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
 }
 
 // tarball writes members. None of their headers needs more than the ustar
 // format has, but for blobs of 8 GiB and more.
 type tarball struct{ w *tar.Writer }
+
+func (t tarball) jobs() int { return 1 }
 
 func (t tarball) folder(name string) error {
 	return t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: folderMode, ModTime: time.Unix(0, 0)})

@@ -41,7 +41,7 @@ func saved(t *testing.T, images ...v1.Image) (index.Index, []index.Blob) {
 type writer func(ctx context.Context, dest string, ix index.Index, blobs []index.Blob) error
 
 func writers() map[string]writer {
-	return map[string]writer{"oci-archive": layout.Writers{}.WriteArchive, "oci": layout.Writers{}.WriteDirectory}
+	return map[string]writer{"oci-archive": layout.Writers{}.WriteArchive, "oci": layout.Writers{Jobs: 3}.WriteDirectory}
 }
 
 func TestWhatIsWrittenIsRead(t *testing.T) {

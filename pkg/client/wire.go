@@ -49,7 +49,7 @@ func Open(s Settings, options ...Option) *Client {
 	})
 	wired := []Option{
 		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(layout.Archives{}),
-		WithLayouts(layout.Transports{}), WithWriter(layout.Writers{}), WithBlobs(reg), WithJobs(s.Jobs),
+		WithLayouts(layout.Transports{}), WithWriter(layout.Writers{Jobs: s.Jobs}), WithBlobs(reg), WithJobs(s.Jobs),
 		WithRulebook(packageRules), WithDescriber(describe),
 	}
 	return New(append(wired, options...)...)
