@@ -29,7 +29,15 @@ const (
 // ServerOption changes the configuration of a registry that is a process.
 type ServerOption func(tb testing.TB, s *serverSettings)
 
-type serverSettings struct{ auth string }
+type serverSettings struct{ auth, validation string }
+
+// WithURLs accepts manifests whose layers are at URLs that pattern, a regular
+// expression, fits. Without it Distribution refuses them all.
+func WithURLs(pattern string) ServerOption {
+	return func(_ testing.TB, s *serverSettings) {
+		s.validation = fmt.Sprintf("validation:\n  manifests:\n    urls:\n      allow:\n        - %q\n", pattern)
+	}
+}
 
 // WithHtpasswd lets only requests with this user and password pass.
 func WithHtpasswd(user, password string) ServerOption {
@@ -83,7 +91,7 @@ storage:
 http:
   addr: 127.0.0.1:0
   secret: a-secret-of-a-test
-%s`, filepath.Join(tb.TempDir(), "registry"), s.auth)
+%s%s`, filepath.Join(tb.TempDir(), "registry"), s.auth, s.validation)
 	file := filepath.Join(tb.TempDir(), "registry.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		tb.Fatalf("configure a registry: %v", err)
