@@ -100,6 +100,8 @@ type Blob struct {
 	Digest v1.Hash
 	Size   int64
 	Open   func() (io.ReadCloser, error)
+	// From is the file that it is read from, for errors; "" where there is none.
+	From string
 }
 
 // BytesBlob returns a blob of bytes in memory.
