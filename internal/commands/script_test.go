@@ -56,6 +56,9 @@ func run() { os.Exit(commands.Main(context.Background(), commands.OSProcess("tes
 //	             write a .cnb file as upstream pack does
 //	layout DIR PLATFORM [oci] [noarch] [id=X] [version=X] [seed=N]
 //	             write an OCI layout of one image into a directory
+//	bad KIND PATH
+//	             write an archive, or an OCI layout where PATH ends in "/", that is
+//	             spoilt in a way of harms, or a "bomb" or a "claim"
 //	reset NAME   forget the requests so far
 //	requests NAME N, writes NAME N
 //	             compare the number of requests (or of PUT, POST, PATCH and
@@ -95,7 +98,7 @@ func scripts() testscript.Params {
 		RequireExplicitExec: true,
 		Setup:               setUp,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"registry": cmdRegistry, "image": cmdImage, "index": cmdIndex, "cnb": cmdCNB, "layout": cmdLayout, "reset": cmdReset,
+			"registry": cmdRegistry, "image": cmdImage, "index": cmdIndex, "cnb": cmdCNB, "layout": cmdLayout, "bad": cmdBad, "reset": cmdReset,
 			"requests": count(func(r *testhelpers.Registry) int { return len(r.Requests()) }),
 			"writes":   count((*testhelpers.Registry).Writes),
 			"exits":    cmdExits, "sha256": cmdSHA256, "mask": cmdMask,

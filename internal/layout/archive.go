@@ -178,7 +178,7 @@ func (a *archive) content(f io.ReaderAt, m member) (r io.Reader, err error) {
 // it can be read long after Resolve.
 func (a *archive) blob(name string, digest v1.Hash) index.Blob {
 	m := a.members[name]
-	return index.Blob{Digest: digest, Size: m.size, Open: func() (io.ReadCloser, error) {
+	return index.Blob{Digest: digest, Size: m.size, From: a.path, Open: func() (io.ReadCloser, error) {
 		f, err := openFile(a.path)
 		if err != nil {
 			return nil, err

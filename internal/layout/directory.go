@@ -100,7 +100,7 @@ func (d *directory) blob(name string, digest v1.Hash) index.Blob {
 	if err != nil {
 		return index.Blob{Digest: digest, Open: func() (io.ReadCloser, error) { return nil, err }}
 	}
-	return index.Blob{Digest: digest, Size: before.Size(), Open: func() (io.ReadCloser, error) {
+	return index.Blob{Digest: digest, Size: before.Size(), From: path, Open: func() (io.ReadCloser, error) {
 		root, err := openDirectory(path)
 		if err != nil {
 			return nil, err

@@ -65,23 +65,41 @@ func resolve(ctx context.Context, c content, origin index.Origin, name string) (
 		return nil, fmt.Errorf("%s: %w", indexFile, err)
 	}
 	r := &resolver{content: c, origin: origin}
-	entries := list.Entries()
-	if name != "" {
-		entries, err = named(entries, name)
-	} else {
-		entries, err = r.original(ctx, list)
-	}
+	found, err := r.find(ctx, list, name)
 	if err != nil {
-		return nil, err
-	}
-	found, err := r.list(ctx, entries, 0)
-	if err != nil {
-		return nil, err
+		return nil, r.attribute(err)
 	}
 	if len(index.Flatten(found)) == 0 {
 		return nil, fmt.Errorf("%s refers to no image", indexFile)
 	}
 	return found, nil
+}
+
+// find returns what an index.json refers to, or what has the name.
+func (r *resolver) find(ctx context.Context, list index.Index, name string) ([]index.Manifest, error) {
+	var entries []index.Entry
+	var err error
+	if name == "" {
+		entries, err = r.original(ctx, list)
+	} else {
+		entries, err = named(list.Entries(), name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.list(ctx, entries, 0)
+}
+
+// attribute says of the images that an error is about where they come from.
+func (r *resolver) attribute(err error) error {
+	if rejected, ok := errors.AsType[*index.Rejection](err); ok {
+		for i, f := range rejected.Findings {
+			origin := r.origin
+			origin.Pin = f.Entry.Digest
+			rejected.Findings[i].Entry.Origin = origin
+		}
+	}
+	return err
 }
 
 func checkMarker(c content) error {

@@ -25,6 +25,11 @@ const (
 	// maxKept bounds what is kept of compressed archives, where reading a
 	// member means to uncompress all that is before it.
 	maxKept = 32 << 20
+	// maxGrowth bounds what a compressed archive may become, from leastGrowth on:
+	// deflate makes 1000 bytes of one, but of zeros only, and layers are
+	// compressed already.
+	maxGrowth   = 100
+	leastGrowth = 256 << 20
 	// blockSize is the least that a tar archive can have (POSIX, pax, "ustar
 	// Interchange Format").
 	blockSize = 512
@@ -233,7 +238,15 @@ func (a *archive) source(stop func() error) (source, error) {
 		return seeker{file}, nil
 	}
 	r, err := unzip(file)
-	return &counter{r: r, stop: stop}, err
+	all := &counter{r: r}
+	most := max(maxGrowth*a.info.Size(), leastGrowth)
+	all.stop = func() error {
+		if all.n > most {
+			return fmt.Errorf("its %d bytes become more than %d", a.info.Size(), most)
+		}
+		return stop()
+	}
+	return all, err
 }
 
 func unzip(r io.Reader) (io.Reader, error) {

@@ -49,16 +49,24 @@ func (c *checked) Read(p []byte) (int, error) {
 	c.n += int64(n)
 	c.sum.Write(p[:n]) // a hash never fails
 	if c.n > c.want.Size {
-		return n, index.Faultf(c.kind, blobThing(c.want.Digest), "more than its %d bytes", c.want.Size)
+		return n, index.Faultf(c.kind, c.thing(), "more than its %d bytes", c.want.Size)
 	}
 	if err != io.EOF {
 		return n, err
 	}
 	if got := sumOf(c.want.Digest.Algorithm, c.sum); got != c.want.Digest || c.n != c.want.Size {
-		return n, index.Faultf(c.kind, blobThing(c.want.Digest),
+		return n, index.Faultf(c.kind, c.thing(),
 			"%d bytes of digest %s, want %d bytes of digest %s", c.n, got, c.want.Size, c.want.Digest)
 	}
 	return n, io.EOF
+}
+
+// thing names the content as users may know it.
+func (c *checked) thing() string {
+	if c.want.From == "" {
+		return blobThing(c.want.Digest)
+	}
+	return blobThing(c.want.Digest) + " of " + c.want.From
 }
 
 func blobThing(h v1.Hash) string { return "content " + h.String() }

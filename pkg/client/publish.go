@@ -85,6 +85,10 @@ func (c *Client) publish(ctx context.Context, p publishing, result ListResult) (
 	plan, err := c.registry.Plan(ctx, index.Publication{
 		Index: result.Index, Children: p.children, To: p.tags, Fresh: p.fresh, IfTag: p.ifTag,
 	})
+	if err != nil && len(p.to) > 1 {
+		// Of several destinations somebody wants to know which ones got something.
+		return ListResult{}, &index.Unfinished{Err: err}
+	}
 	if err != nil {
 		return ListResult{}, err
 	}
