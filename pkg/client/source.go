@@ -65,6 +65,10 @@ func parseSource(text string) (source, error) {
 
 func (s source) inRegistry(ref string) (source, error) {
 	parsed, err := parseReference(ref)
+	if front, _, ok := strings.Cut(s.origin, "="); err != nil && ok {
+		return source{}, index.Faultf(index.ErrUsage, fmt.Sprintf("source %q", s.typed),
+			"%q in front of it is no platform; want OS/ARCHITECTURE as in linux/arm64 or linux/arm/v7", front)
+	}
 	if err != nil {
 		return source{}, fmt.Errorf("source %q: %w", s.typed, err)
 	}
