@@ -68,7 +68,7 @@ it has the digest that the list would have; for files that needs no registry.`,
 		ValidArgsFunction: completeSources(f),
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 (a Docker manifest list, the default) or oci; a list that is the only source keeps its own unless one is given")
+	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 (a Docker manifest list, the default unless the only source is a list, which keeps its own) or oci")
 	flags.BoolVar(&o.request.Publish, "publish", false, "Write the list to its registry, keep nothing here")
 	flags.StringArrayVar(&o.request.Tags, "tag", nil, "With --publish: a further `TAG` of the repository, for the list (repeatable)")
 	flags.StringVar(&o.request.IfTag, "if-tag", "", "With --publish: only if LIST names this `DIGEST` in its registry, or is absent")
