@@ -47,9 +47,13 @@ func originals(t *testing.T, h *home, host string) []original {
 	appended("crane-oci:1", "--oci-empty-base")
 	all := []original{{maker: "pack", digest: packedIn(t, file), format: "v2s2"}}
 	for _, o := range []original{
-		{maker: "pack-registry", format: "oci"}, {maker: "docker", format: "v2s2"}, {maker: "oci", format: "oci"},
-		{maker: "skopeo-docker", format: "v2s2"}, {maker: "skopeo-oci", format: "oci"},
-		{maker: "crane-docker", format: "v2s2"}, {maker: "crane-oci", format: "oci"},
+		{maker: "pack-registry", format: "oci"},
+		{maker: "docker", format: "v2s2"},
+		{maker: "oci", format: "oci"},
+		{maker: "skopeo-docker", format: "v2s2"},
+		{maker: "skopeo-oci", format: "oci"},
+		{maker: "crane-docker", format: "v2s2"},
+		{maker: "crane-oci", format: "oci"},
 	} {
 		digest, err := v1.NewHash(h.ok(t, crane, "digest", "--platform", "linux/amd64", host+"/from/"+o.maker+":1"))
 		if err != nil {

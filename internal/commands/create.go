@@ -67,6 +67,11 @@ it has the digest that the list would have; for files that needs no registry.`,
 		},
 		ValidArgsFunction: completeSources(f),
 	}
+	o.addCreateFlags(cmd)
+	return cmd
+}
+
+func (o *createOptions) addCreateFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 (a Docker manifest list, the default unless the only source is a list, which keeps its own) or oci")
 	flags.BoolVar(&o.request.Publish, "publish", false, "Write the list to its registry, keep nothing here")
@@ -82,7 +87,6 @@ it has the digest that the list would have; for files that needs no registry.`,
 	o.validation.addFlags(cmd)
 	o.results.addFlags(cmd, "With --publish: ")
 	completeFormat(cmd)
-	return cmd
 }
 
 // onlyPublished refuses flags that mean nothing where the list is kept.

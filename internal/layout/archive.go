@@ -18,10 +18,11 @@ import (
 // safe for concurrent use.
 type Archives struct{}
 
-// Resolve returns the images of the archive at a path, in the order of its
-// index.json, the lists in it replaced by what they refer to. The layers of the
-// images are read from the file when their blobs are opened; if the file has
-// changed by then, that is an ErrConflict.
+// Resolve returns the images and lists of the archive at a path, in the order of
+// its index.json; where that says of which list its images are
+// ([index.ListAnnotation]), that list. The layers of the images are read from the
+// file when their blobs are opened; if the file has changed by then, that is an
+// ErrConflict.
 //
 // Errors are of the kind ErrNotFound where there is no such file, and
 // ErrInvalid where it is not what it should be; those of single images have an

@@ -26,7 +26,7 @@ var errNoName = errors.New("no such name")
 type Transports struct{}
 
 // Resolve returns the images of a layout, in the order of its index.json, with
-// lists as what they are; with a NAME, only what has it as
+// lists as what they are, as [Archives.Resolve] does; with a NAME, only what has it as
 // org.opencontainers.image.ref.name, as containerd's name, or as digest. Layers
 // are read when their blobs are opened; if a file has changed by then, that is
 // an ErrConflict.

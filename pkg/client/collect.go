@@ -58,7 +58,7 @@ func (c *Client) collect(ctx context.Context, req CreateRequest, sources []sourc
 		return material{}, err
 	}
 	if len(found) != 1 || !found[0].MediaType.IsIndex() {
-		manifests, err := c.pick(index.Flatten(found), f, req.PreserveDigests, req.Format)
+		manifests, err := c.pick(index.Flatten(found), f, req.Selection, req.Format)
 		return material{manifests: manifests, format: req.Format}, err
 	}
 	return c.ofList(found[0], req, f)
@@ -84,12 +84,13 @@ func (c *Client) ofList(root index.Manifest, req CreateRequest, f filter) (mater
 	if req.KeepFormat {
 		m.format = list.Format()
 	}
-	preserve := req.KeepFormat || req.PreserveDigests
+	s := req.Selection
+	s.PreserveDigests = s.PreserveDigests || req.KeepFormat // nobody asked for other images
 	m.whole = len(f) == 0 && !req.All && list.Format() == m.format && list.Len() == len(root.Children) &&
-		(preserve || allIn(m.format, root.Children))
+		(s.PreserveDigests || allIn(m.format, root.Children))
 	if m.whole {
 		list = list.WithOrigins(func(i int, _ index.Entry) index.Origin { return root.Children[i].Origin })
-	} else if m.manifests, err = c.pick(index.Flatten(root.Children), f, preserve, m.format); err != nil {
+	} else if m.manifests, err = c.pick(index.Flatten(root.Children), f, s, m.format); err != nil {
 		return material{}, err
 	}
 	c.tellTaken(root, req, m)

@@ -104,14 +104,14 @@ func (c *Client) gather(ctx context.Context, sources []source, s Selection, to i
 	if err != nil {
 		return nil, err
 	}
-	return c.pick(manifests, f, s.PreserveDigests, to)
+	return c.pick(manifests, f, s, to)
 }
 
-// pick keeps the images that pass the filter, and converts them unless they are
-// to be preserved.
-func (c *Client) pick(manifests []index.Manifest, f filter, preserve bool, to index.Format) ([]index.Manifest, error) {
+// pick keeps the images that pass the filter, which is that of s, and converts
+// them unless they are to be preserved.
+func (c *Client) pick(manifests []index.Manifest, f filter, s Selection, to index.Format) ([]index.Manifest, error) {
 	kept, err := f.keep(manifests)
-	if err != nil || preserve {
+	if err != nil || s.PreserveDigests {
 		return kept, err
 	}
 	return c.convert(kept, to)

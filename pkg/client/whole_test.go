@@ -132,15 +132,18 @@ func TestAListThatIsTheOnlySourceIsChangedAsAsked(t *testing.T) {
 	}{
 		"platforms": {
 			client.CreateRequest{KeepFormat: true, Selection: client.Selection{Platforms: []string{"linux/arm64"}}},
-			[]string{"linux/arm64", "+unknown/unknown"}, index.OCI,
+			[]string{"linux/arm64", "+unknown/unknown"},
+			index.OCI,
 		},
 		"apart": {
 			client.CreateRequest{Format: index.OCI, Selection: client.Selection{All: true}},
-			[]string{"linux/arm64", "linux/amd64", "+unknown/unknown", "+unknown/unknown"}, index.OCI,
+			[]string{"linux/arm64", "linux/amd64", "+unknown/unknown", "+unknown/unknown"},
+			index.OCI,
 		},
 		"annotations": {
 			client.CreateRequest{KeepFormat: true, Annotations: map[string]string{"k": "v"}},
-			[]string{"linux/arm64", "", "linux/arm64", "+unknown/unknown", ""}, index.OCI,
+			[]string{"linux/arm64", "", "linux/arm64", "+unknown/unknown", ""},
+			index.OCI,
 		},
 	} {
 		c.request.Name, c.request.Sources = l.at("acme/"+name+":1"), []string{l.at("acme/src:1")}
