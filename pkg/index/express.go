@@ -1,6 +1,10 @@
 package index
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
 
 // Convert changes the list's own media type; those of the entries stay. What
 // the new format cannot express is an error that names it all, never dropped.
@@ -12,7 +16,11 @@ func Convert(f Format) Edit {
 		d.format = f
 		d.diff.Index = true
 		findings := d.inexpressibleMembers()
-		for _, e := range d.entries {
+		for at, e := range d.entries {
+			if f == V2S2 && e.artifactTypeIsConfig() {
+				e.ArtifactType = ""
+				d.change(at, e)
+			}
 			findings = append(findings, d.inexpressible(e)...)
 		}
 		return reject(findings)
@@ -49,7 +57,7 @@ func (d *draft) inexpressible(e Entry) []Finding {
 	if len(e.Annotations) > 0 {
 		findings = append(findings, inexpressible(e, thing, "annotations")...)
 	}
-	if e.ArtifactType != "" {
+	if e.ArtifactType != "" && !e.artifactTypeIsConfig() {
 		findings = append(findings, inexpressible(e, thing, "an artifactType")...)
 	}
 	if len(e.Data) > 0 {
@@ -57,6 +65,11 @@ func (d *draft) inexpressible(e Entry) []Finding {
 	}
 	return findings
 }
+
+// artifactTypeIsConfig reports whether the entry's artifactType is but the media
+// type of an image's config, as go-containerregistry writes it into lists of
+// either format: that says nothing.
+func (e Entry) artifactTypeIsConfig() bool { return types.MediaType(e.ArtifactType).IsConfig() }
 
 func inexpressible(e Entry, thing, what string) []Finding {
 	return []Finding{{

@@ -261,3 +261,25 @@ func TestIntegrityRulesLeaveOut(t *testing.T) {
 	ix := list(t, index.OCI, e, absent)
 	wantFound(t, ix.Check(index.Digests(manifests), index.ReadableConfigs(manifests)), "")
 }
+
+// crane writes the media type of the config into Docker's lists as artifactType.
+// That is no reason to refuse the list, and is not carried to the other format.
+func TestConfigsAreNoArtifactType(t *testing.T) {
+	t.Parallel()
+	typed := image(1, index.OCI, "linux/amd64")
+	typed.ArtifactType = "application/vnd.docker.container.image.v1+json"
+	for _, format := range []index.Format{index.V2S2, index.OCI} {
+		ix, _, err := index.New(format).Apply(index.Add(typed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantFound(t, ix.Check(index.Expressible), index.AnnotationsInV2S2)
+		docker, _, err := ix.Apply(index.Convert(index.V2S2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := docker.Entries()[0].ArtifactType; format == index.OCI && got != "" {
+			t.Errorf("in a Docker list it is %q", got)
+		}
+	}
+}
