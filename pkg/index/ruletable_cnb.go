@@ -177,7 +177,7 @@ func formatRules() []RuleInfo {
 		Source: "https://github.com/containers/buildah/issues/3550, https://github.com/google/go-containerregistry/issues/2203",
 	}, {
 		ID: AnnotationsInV2S2, Group: GroupFormat, Local: Error, Publish: Error, Optional: true,
-		Check:  "A list in Docker's format has no annotations, no artifactType, no subject and no embedded data.",
+		Check:  "A list in Docker's format has no annotations, no artifactType but the media type of a config, which says nothing, no subject and no embedded data.",
 		Why:    "The format has no members for them; other tools drop them without a word.",
 		Repair: "Make the list in OCI's format.",
 		Source: "https://distribution.github.io/distribution/spec/manifest-v2-2/#manifest-list, https://github.com/docker/buildx/pull/4091",
