@@ -21,7 +21,7 @@ const (
 // ListAnnotation is an annotation of the index.json of a layout that has the
 // images of a list one by one, for programs that take the first: the digest of
 // the list itself, which is among the blobs.
-const ListAnnotation = "com.github.buildpacks-community.pack-manifest.list"
+const ListAnnotation = "io.github.buildpacks-community.pack-manifest.list"
 
 // SourceKind says what an entry was made from.
 type SourceKind string
