@@ -210,7 +210,7 @@ func (pp PlatformPatch) IsZero() bool { return pp == PlatformPatch{} }
 
 // SetPlatform sets platform fields of the one entry that s means. Names among
 // them that are not known are an error; what the entry has already may be
-// anything.
+// anything. An entry of an OCI index whose platform has nothing left has none.
 func SetPlatform(s Selector, patch PlatformPatch) Edit {
 	return func(d *draft) error {
 		at, err := d.selectOne(s)
@@ -230,6 +230,10 @@ func SetPlatform(s Selector, patch PlatformPatch) Edit {
 			return nil
 		}
 		after.Platform = &p
+		// In a Docker list every entry has a platform.
+		if identicalPlatforms(p, v1.Platform{}) && len(after.platformExtra) == 0 && d.format == OCI {
+			after.Platform = nil
+		}
 		d.change(at, after)
 		return nil
 	}
@@ -279,6 +283,36 @@ func AnnotateIndex(annotations map[string]string) Edit {
 		}
 		return nil
 	}
+}
+
+// SetArtifactType says what the list is an artifact of, "" for nothing: a media
+// type, else the error is of the kind ErrUsage. A list in the format V2S2 cannot
+// hold it (https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md).
+func SetArtifactType(t string) Edit {
+	return func(d *draft) error {
+		switch {
+		case t == d.artifactType:
+			return nil
+		case t != "" && !isMediaType(t):
+			return Faultf(ErrUsage, fmt.Sprintf("artifact type %q", t), "want a media type, as in application/vnd.acme.bundle.v1+json")
+		case d.format == V2S2 && t != "":
+			return reject(inexpressible(Entry{}, "the list", "an artifactType"))
+		}
+		d.artifactType, d.diff.Index = t, true
+		return nil
+	}
+}
+
+// isMediaType reports whether a text is two names of RFC 6838, section 4.2.
+func isMediaType(text string) bool {
+	front, rest, _ := strings.Cut(text, "/")
+	for _, name := range []string{front, rest} {
+		const longest, letters = 127, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+		if name == "" || len(name) > longest || !strings.Contains(letters, name[:1]) || strings.Trim(name, letters+"!#$&-^_.+") != "" {
+			return false
+		}
+	}
+	return true
 }
 
 func setAnnotation(annotations *map[string]string, key, value string) {

@@ -208,6 +208,53 @@ func TestSetPlatformFeatures(t *testing.T) {
 	}
 }
 
+// A role has no platform: in an OCI index it goes with its last field, in a
+// Docker list, where every entry has one, it stays.
+func TestSetPlatformToNone(t *testing.T) {
+	t.Parallel()
+	none := index.PlatformPatch{OS: new(""), Architecture: new(""), Variant: new("")}
+	for f, want := range map[index.Format]bool{index.OCI: false, index.V2S2: true} {
+		ix, diff := apply(t, list(t, f, image(1, f, "linux/arm/v7")), index.SetPlatform(index.ByDigest(digest(1)), none))
+		if got := ix.Entries()[0].Platform != nil; got != want || strings.Contains(raw(t, ix), "platform") != want || len(diff.Changed) != 1 {
+			t.Errorf("%s: there is a platform: %t, want %t\n%s", f, got, want, raw(t, ix))
+		}
+	}
+	kept := parse(t, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",
+		"size":1,"digest":"`+digest(1).String()+`","platform":{"os":"linux","architecture":"arm","org.example":1}}]}`)
+	ix, _ := apply(t, kept, index.SetPlatform(index.ByDigest(digest(1)), none))
+	if !strings.Contains(raw(t, ix), `"org.example": 1`) {
+		t.Errorf("what nobody knows is gone: %s", raw(t, ix))
+	}
+}
+
+// 3.5 of the domain: a list says what it is an artifact of.
+func TestSetArtifactType(t *testing.T) {
+	t.Parallel()
+	const bundle = "application/vnd.cnab.manifest.v1"
+	before := list(t, index.OCI, image(1, index.OCI, "linux/amd64"))
+	ix, diff := apply(t, before, index.SetArtifactType(bundle))
+	if !diff.Index || parse(t, raw(t, ix)).ArtifactType() != bundle {
+		t.Errorf("it is %q: %s", ix.ArtifactType(), raw(t, ix))
+	}
+	if _, diff := apply(t, ix, index.SetArtifactType(bundle)); !diff.IsZero() {
+		t.Error("the same again is a change")
+	}
+	if after, _ := apply(t, ix, index.SetArtifactType("")); raw(t, after) != raw(t, before) {
+		t.Errorf("taken away it is %s", raw(t, after))
+	}
+	for _, bad := range []string{"cnab", "application/", "/x", "a/b/c", "a/b;c=d", "a b/c", "application/" + strings.Repeat("x", 128)} {
+		after, _, err := ix.Apply(index.SetArtifactType(bad))
+		wantFault(t, err, index.ErrUsage, "want a media type")
+		if raw(t, after) != raw(t, ix) {
+			t.Errorf("%s, and the list changed", bad)
+		}
+	}
+	docker := list(t, index.V2S2, image(1, index.V2S2, "linux/amd64"))
+	if _, _, err := docker.Apply(index.SetArtifactType(bundle)); !errors.Is(err, index.ErrInvalid) {
+		t.Errorf("a Docker list takes it: %v", err)
+	}
+}
+
 // B23: names that nobody knows are refused where they are typed.
 func TestSetPlatformRefuses(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,19 @@ type Origin struct {
 	// Pin is what Ref meant when it was resolved: the digest of the manifest or
 	// index in a registry, of the entry's own manifest elsewhere.
 	Pin v1.Hash `json:"pin,omitzero"`
+	// Converted is the digest that the entry's manifest has there, if it was
+	// written anew in another format since; its zero value: it was not.
+	Converted v1.Hash `json:"converted,omitzero"`
+}
+
+// Before returns the digest that m has where it comes from, if that is another
+// one: it was converted, in this run or before.
+func (m Manifest) Before() (digest v1.Hash, converted bool) {
+	before := m.Origin.Converted
+	if before.Hex == "" {
+		before = m.Converted
+	}
+	return before, before.Hex != "" && before != m.Digest
 }
 
 // Entry is one line of a list.
@@ -125,6 +138,19 @@ type Manifest struct {
 	Converted v1.Hash
 	// Children are the manifests that a nested index refers to.
 	Children []Manifest
+	// Referrers are what refers to it in the file that it comes from; what a
+	// registry has of them is looked for when it is published.
+	Referrers []Attached
+	// From is the list of a file that it was taken from, without its children,
+	// where something refers to that list; else nil.
+	From *Manifest
+}
+
+// Attached is a manifest that refers to another: its subject, or what cosign's
+// tag names.
+type Attached struct {
+	Manifest
+	Tag string // cosign's; "" where the manifest names its subject
 }
 
 // Flatten replaces each list by what it refers to, and so on down, in order.

@@ -254,6 +254,9 @@ func (m Manifest) Convert(to Format) (Manifest, bool, error) {
 	}
 	m.Converted = m.Digest
 	m.Entry = m.clone()
+	if m.Origin.Converted.Hex == "" {
+		m.Origin.Converted = m.Converted
+	}
 	m.Raw, m.Digest, m.Size, m.MediaType = raw, DigestOf(raw), int64(len(raw)), to.ImageType()
 	return m, true, nil
 }

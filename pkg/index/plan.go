@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -25,6 +26,10 @@ type Publication struct {
 	// is written there: a digest, or its zero value for nothing. A tag that names
 	// the list already is fine. nil allows all.
 	IfTag *v1.Hash
+	// Referrers brings along what refers to the children where they come from,
+	// and to the list itself where it has the bytes of the list that they were
+	// taken from.
+	Referrers bool
 }
 
 // StepKind says what a step of a plan does.
@@ -35,20 +40,30 @@ const (
 	StepMount  StepKind = "mount"  // make a blob of another repository of the registry known
 	StepUpload StepKind = "upload" // send a blob
 	StepChild  StepKind = "child"  // put a child manifest by its digest
-	StepList   StepKind = "list"   // put the list at its tag
-	StepVerify StepKind = "verify" // read the list back and compare its bytes
-	StepTag    StepKind = "tag"    // put the list at a further tag
+	// StepReferrer puts a manifest that refers to a child, by its digest or at
+	// cosign's tag.
+	StepReferrer StepKind = "referrer"
+	// StepReferrers adds to the list of what refers to a digest, where the
+	// registry keeps none itself.
+	StepReferrers StepKind = "referrers"
+	StepList      StepKind = "list"   // put the list at its tag
+	StepVerify    StepKind = "verify" // read the list back and compare its bytes
+	StepTag       StepKind = "tag"    // put the list at a further tag
 )
 
 // Step is one thing that publishing does, or finds done already.
 type Step struct {
-	Kind   StepKind
+	Kind StepKind
+	// Digest is that of what is written; of StepReferrers that of what is
+	// referred to.
 	Digest v1.Hash
 	Size   int64
 	// Media is the content type that a manifest is put with.
 	Media string
+	// ArtifactType says what a referrer is (StepReferrer).
+	ArtifactType string
 	// To is the repository that is written to, Tag the tag in it (StepList,
-	// StepVerify, StepTag).
+	// StepVerify, StepTag, StepReferrers, cosign's StepReferrer).
 	To  name.Repository
 	Tag string
 	// From is the repository that a blob is mounted or copied from; its zero
@@ -57,13 +72,14 @@ type Step struct {
 	From name.Repository
 	// Blob reads the bytes of a blob where they are at hand.
 	Blob Blob
-	// Raw is the bytes of a manifest or a list.
+	// Raw is the bytes of a manifest or a list; of StepReferrers a list of what
+	// is to be added.
 	Raw []byte
 	// Entry is the line of the list that the step is done for; nil for the
-	// list's own steps.
+	// list's own steps, and for what refers to it.
 	Entry *Entry
-	// Height is how many lists are on top of each other in a child, 0 for an
-	// image: what is lower is put first.
+	// Height is how many lists are on top of each other in a child or referrer,
+	// 0 for an image: what is lower is put first.
 	Height int
 	// IfTag is that of the Publication, for StepList.
 	IfTag *v1.Hash
@@ -71,12 +87,14 @@ type Step struct {
 	Skipped bool
 }
 
-// Plan is what publishing a list will do, in order: the blobs and then the
-// children for one repository after the other, then the list for all of them,
-// then its further tags.
+// Plan is what publishing a list will do, in order: the blobs, then the
+// children and then what refers to them, for one repository after the other,
+// then the list for all of them, then its further tags.
 type Plan struct {
 	Index Index
 	Steps []Step
+	// Lost are the lists whose referrers do not come along.
+	Lost []Lost
 }
 
 // Watch is who is told while a plan is carried out. Its zero value is nobody.
@@ -132,7 +150,18 @@ func (u *Unfinished) Summary() string {
 	case tagged:
 		return fmt.Sprintf("the list was written, %d of %d steps are left", len(u.Left), len(u.Done)+len(u.Left)) + u.places()
 	}
-	return fmt.Sprintf("%d of %d steps are done, no tag was written", len(u.Done), len(u.Done)+len(u.Left)) + u.places()
+	return fmt.Sprintf("%d of %d steps are done, no tag%s was written", len(u.Done), len(u.Done)+len(u.Left), u.whose()) + u.places()
+}
+
+// whose says that it is the list that has no tag, where referrers have theirs.
+func (u *Unfinished) whose() string {
+	tagged := func(s Step) bool {
+		return !s.Skipped && s.Tag != "" && (s.Kind == StepReferrer || s.Kind == StepReferrers)
+	}
+	if slices.ContainsFunc(u.Done, tagged) {
+		return " of the list"
+	}
+	return ""
 }
 
 // places says which of several repositories have the list.

@@ -20,6 +20,9 @@ func TestUnfinished(t *testing.T) {
 		"the list was written, 1 of 3 steps are left": {[]index.Step{child, list}, []index.Step{verify}},
 		"the list was written, 0 of 2 steps are left": {[]index.Step{skipped, tag}, nil},
 		"1 of 2 steps are done, no tag was written":   {[]index.Step{child}, []index.Step{tag}},
+		// What refers to children has tags of its own.
+		"3 of 4 steps are done, no tag was written":             {[]index.Step{child, {Kind: index.StepReferrer}, {Kind: index.StepReferrers, Tag: "sha256-0", Skipped: true}}, []index.Step{list}},
+		"2 of 3 steps are done, no tag of the list was written": {[]index.Step{child, {Kind: index.StepReferrer, Tag: "sha256-0.sig"}}, []index.Step{list}},
 	} {
 		cause := index.Faultf(index.ErrDenied, "acme/bp", "read: %w", fs.ErrPermission)
 		err := error(&index.Unfinished{Done: c.done, Left: c.left, Err: cause})
