@@ -32,6 +32,7 @@ type sideLine struct {
 	Ref        string           `json:"ref,omitempty"`
 	Repository string           `json:"repository,omitempty"`
 	Pin        string           `json:"pin,omitempty"`
+	Converted  string           `json:"converted,omitempty"`
 	// Kept has the blobs in the list's directory that are there for the entry:
 	// its manifest, config, layers, those of nested lists.
 	Kept []string `json:"kept,omitempty"`
@@ -54,6 +55,9 @@ func lineOf(e index.Entry, blobs []v1.Hash) sideLine {
 	line := sideLine{Kind: e.Origin.Kind, Ref: e.Origin.Ref, Repository: e.Origin.Repository}
 	if e.Origin.Pin != (v1.Hash{}) {
 		line.Pin = e.Origin.Pin.String()
+	}
+	if e.Origin.Converted != (v1.Hash{}) {
+		line.Converted = e.Origin.Converted.String()
 	}
 	for _, h := range blobs {
 		line.Kept = append(line.Kept, h.String())
@@ -89,11 +93,15 @@ func decodeSide(raw []byte, list v1.Hash, entries []index.Entry) ([]index.Origin
 
 func (l sideLine) origin() (index.Origin, error) {
 	o := index.Origin{Kind: l.Kind, Ref: l.Ref, Repository: l.Repository}
-	if l.Pin == "" {
-		return o, nil
+	var err error
+	if l.Pin != "" {
+		if o.Pin, err = v1.NewHash(l.Pin); err != nil {
+			return o, err
+		}
 	}
-	pin, err := v1.NewHash(l.Pin)
-	o.Pin = pin
+	if l.Converted != "" {
+		o.Converted, err = v1.NewHash(l.Converted)
+	}
 	return o, err
 }
 
