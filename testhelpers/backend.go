@@ -30,13 +30,13 @@ type backend struct {
 	next  http.Handler
 }
 
-func newBackend(tb testing.TB) *backend {
+func newBackend(tb testing.TB, referrers bool) *backend {
 	tb.Helper()
 	blobs := &blobStore{dir: tb.TempDir(), has: map[string]map[v1.Hash]bool{}}
 	return &backend{blobs: blobs, next: registry.New(
 		registry.Logger(log.New(io.Discard, "", 0)),
 		registry.WithBlobHandler(blobs),
-		registry.WithReferrersSupport(true),
+		registry.WithReferrersSupport(referrers),
 	)}
 }
 

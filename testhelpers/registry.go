@@ -40,16 +40,17 @@ type Registry struct {
 type RegistryOption func(*settings)
 
 type settings struct {
-	listenHost string
-	tls        bool
-	edit       []func(*x509.Certificate)
-	delay      time.Duration
-	auth       gate
-	life       time.Duration
-	grants     func(user, repository, action string) bool
-	accessOnly bool
-	realm      string
-	backend    http.Handler
+	listenHost  string
+	tls         bool
+	edit        []func(*x509.Certificate)
+	delay       time.Duration
+	auth        gate
+	life        time.Duration
+	grants      func(user, repository, action string) bool
+	accessOnly  bool
+	realm       string
+	backend     http.Handler
+	noReferrers bool
 }
 
 // WithTLS makes the registry speak HTTPS with a certificate of its own for
@@ -85,7 +86,7 @@ func NewRegistry(tb testing.TB, opts ...RegistryOption) *Registry {
 	}
 	reg := &Registry{scheme: "http", backend: s.backend}
 	if s.backend == nil {
-		reg.store = newBackend(tb)
+		reg.store = newBackend(tb, !s.noReferrers)
 		reg.backend = reg.store
 	}
 	var config net.ListenConfig
