@@ -12,6 +12,9 @@
 // whole or not at all, has been hashed, is on the disk, and is the same for the
 // same input.
 //
+// What refers to an image or list of a layout, such as a signature, is no image
+// of the layout, and is returned with what it refers to.
+//
 // Reading does not hash layers: who reads one from a [index.Blob] verifies it.
 // The package does not judge whether an image is a buildpack, or its platform
 // complete.

@@ -16,13 +16,13 @@ import (
 // made of (index.ListAnnotation), as long as it has the same images. Programs
 // that change a layout know nothing of that list: what it says holds no longer
 // when images came or went, and then the entries are those of index.json.
-func (r *resolver) original(ctx context.Context, flat index.Index) ([]index.Entry, error) {
+func (r *resolver) original(ctx context.Context, flat index.Index, own []index.Entry) ([]index.Entry, error) {
 	e, ok := r.listed(flat.Annotations()[index.ListAnnotation])
 	if !ok {
-		return flat.Entries(), nil
+		return own, nil
 	}
 	there := map[v1.Hash]bool{}
-	for _, e := range flat.Entries() {
+	for _, e := range own {
 		there[e.Digest] = true
 	}
 	raw, err := r.manifest(e)
@@ -38,7 +38,7 @@ func (r *resolver) original(ctx context.Context, flat index.Index) ([]index.Entr
 		return nil, err
 	}
 	if !complete || !maps.Equal(there, images) {
-		return flat.Entries(), nil
+		return own, nil
 	}
 	return []index.Entry{e}, nil
 }

@@ -49,6 +49,7 @@ type resolver struct {
 	origin  index.Origin
 	seen    int   // descriptors
 	bytes   int64 // of manifests and configs
+	beside  map[v1.Hash][]attachment
 }
 
 // resolve returns the images of a layout, or those of a name only.
@@ -77,11 +78,12 @@ func resolve(ctx context.Context, c content, origin index.Origin, name string) (
 
 // find returns what an index.json refers to, or what has the name.
 func (r *resolver) find(ctx context.Context, list index.Index, name string) ([]index.Manifest, error) {
-	var entries []index.Entry
-	var err error
-	if name == "" {
-		entries, err = r.original(ctx, list)
-	} else {
+	entries, err := r.split(list.Entries())
+	switch {
+	case err != nil:
+	case name == "":
+		entries, err = r.original(ctx, list, entries)
+	default:
 		entries, err = named(list.Entries(), name)
 	}
 	if err != nil {
@@ -170,7 +172,18 @@ func (r *resolver) entry(ctx context.Context, e index.Entry, depth int) (index.M
 		return index.Manifest{}, fmt.Errorf("list %s: %w", e.Digest, err)
 	}
 	m := index.Manifest{Entry: r.describe(e), Raw: raw}
+	if m.Referrers, err = r.referrers(e.Digest); err != nil {
+		return index.Manifest{}, err
+	}
+	var from *index.Manifest
+	if len(m.Referrers) > 0 {
+		list := m
+		from = &list
+	}
 	m.Children, err = r.list(ctx, nested.Entries(), depth+1)
+	for i := range m.Children {
+		m.Children[i].From = from
+	}
 	return m, err
 }
 
@@ -195,19 +208,11 @@ func (r *resolver) image(e index.Entry) (index.Manifest, error) {
 		return index.Manifest{}, reject(index.NotAnImage, e,
 			"%s is of the media type %q, which is no image manifest and no list", e.Digest, e.MediaType)
 	}
-	raw, err := r.manifest(e)
+	m, image, err := r.parts(e)
 	if err != nil {
 		return index.Manifest{}, err
 	}
-	image, err := index.ParseImage(raw, e.MediaType)
-	if err != nil {
-		return index.Manifest{}, reject(index.NotAnImage, e, "manifest %s: %w", e.Digest, err)
-	}
-	m := index.Manifest{Entry: r.describe(e), Raw: raw}
-	if m.Layers, err = r.layers(e, image.Layers); err != nil {
-		return index.Manifest{}, err
-	}
-	if m.RawConfig, err = r.verified("config", e, image.Config); err != nil {
+	if m.Referrers, err = r.referrers(e.Digest); err != nil {
 		return index.Manifest{}, err
 	}
 	if e.IsAttestation() || !image.Config.MediaType.IsConfig() {
@@ -220,6 +225,25 @@ func (r *resolver) image(e index.Entry) (index.Manifest, error) {
 		m.Platform = index.ConfigPlatform(m.Config)
 	}
 	return m, nil
+}
+
+// parts reads a manifest that is no list, its config and where its layers are.
+func (r *resolver) parts(e index.Entry) (index.Manifest, v1.Manifest, error) {
+	none := index.Manifest{}
+	raw, err := r.manifest(e)
+	if err != nil {
+		return none, v1.Manifest{}, err
+	}
+	image, err := index.ParseImage(raw, e.MediaType)
+	if err != nil {
+		return none, image, reject(index.NotAnImage, e, "manifest %s: %w", e.Digest, err)
+	}
+	m := index.Manifest{Entry: r.describe(e), Raw: raw}
+	if m.Layers, err = r.layers(e, image.Layers); err != nil {
+		return none, image, err
+	}
+	m.RawConfig, err = r.verified("config", e, image.Config)
+	return m, image, err
 }
 
 // describe makes the entry of a list from the layout's descriptor: without
