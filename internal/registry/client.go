@@ -82,6 +82,7 @@ type Client struct {
 	pushes   map[string][]string                    // scopes, by repository
 	target   *name.Repository                       // what WillPublish announced
 	resolved map[string]bool                        // names of manifests, with their digests
+	listers  map[string]*lister                     // by host
 }
 
 // New returns a client. It does nothing yet: no request is made and no
@@ -97,6 +98,7 @@ func New(opts Options) *Client {
 		sessions: map[string]*memo[*session]{},
 		pushes:   map[string][]string{},
 		resolved: map[string]bool{},
+		listers:  map[string]*lister{},
 	}
 	c.base = newTransport(opts, c.named)
 	c.retry = &retrier{opts: opts, inner: &wire{opts: opts, slots: c.slots, inner: c.base}}

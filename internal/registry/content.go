@@ -10,11 +10,10 @@ import (
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
-// content returns the steps for blobs and children, all blobs first. Each blob
-// is sent once, however many children need it.
-func (pl *planning) content(children []index.Manifest, present []bool) ([]index.Step, error) {
-	blobs := blobSteps{at: map[v1.Hash]int{}}
-	var manifests []index.Step
+// content returns the steps for blobs and for children. Each blob is sent once,
+// however many children need it.
+func (pl *planning) content(children []index.Manifest, present []bool) (blobs *blobSteps, manifests []index.Step, err error) {
+	blobs = &blobSteps{at: map[v1.Hash]int{}}
 	var faults []error
 	for i, m := range children {
 		step := index.Step{
@@ -25,19 +24,19 @@ func (pl *planning) content(children []index.Manifest, present []bool) ([]index.
 		if present[i] {
 			continue
 		}
-		needed, err := pl.blobs(m)
-		if err != nil {
-			faults = append(faults, err)
-		}
-		for _, b := range needed {
-			b.Entry = step.Entry
-			blobs.add(b)
-		}
+		faults = append(faults, pl.addBlobs(blobs, m, step.Entry))
 	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
+	return blobs, manifests, errors.Join(faults...)
+}
+
+// addBlobs adds the steps for what a manifest consists of.
+func (pl *planning) addBlobs(blobs *blobSteps, m index.Manifest, of *index.Entry) error {
+	needed, err := pl.blobs(m)
+	for _, b := range needed {
+		b.Entry = of
+		blobs.add(b)
 	}
-	return append(blobs.steps, manifests...), nil
+	return err
 }
 
 // blobSteps are steps by digest, in the order in which they were first needed.

@@ -17,7 +17,9 @@
 //     ends.
 //   - [Client.Plan] reads only. [Client.Run] writes blobs, then children, then
 //     the list at its first tag, reads it back, and only then writes further
-//     tags: readers see the old list or the new one.
+//     tags: readers see the old list or the new one. What refers to children
+//     comes after them and before the list, and never takes the place of what
+//     would be lost.
 //   - Errors are of the kinds of package index and name the thing and the cause.
 //
 // What it does not: it judges no list (that is what rules are for), remembers

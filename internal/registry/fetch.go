@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -132,7 +133,12 @@ func matches(h hash.Hash, want v1.Hash) error {
 
 // get asks for a manifest or a blob and returns an answer of 200.
 func (c *Client) get(ctx context.Context, s *session, kind, of, accept string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url(kind, of).String(), http.NoBody)
+	return c.getURL(ctx, s, s.url(kind, of), accept)
+}
+
+// getURL is get of an address in the session's registry.
+func (c *Client) getURL(ctx context.Context, s *session, at *url.URL, accept string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), http.NoBody)
 	if err != nil {
 		return nil, err
 	}

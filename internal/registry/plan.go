@@ -53,10 +53,15 @@ func (c *Client) Plan(ctx context.Context, p index.Publication) (index.Plan, err
 	var content, lists, tags []index.Step
 	var faults []error
 	from := origins(p.Children)
+	children := uniqueChildren(p)
+	refer, lost, err := c.search(ctx, p, children, index.DigestOf(raw))
+	if err != nil {
+		return index.Plan{}, err
+	}
 	for _, d := range destinations(p.To) {
 		c.preparePush(d.repo, from)
 		from = append(from, d.repo)
-		steps, err := c.planFor(ctx, p, raw, d)
+		steps, err := c.planFor(ctx, p, raw, d, planContent{children, refer})
 		if err != nil && ctx.Err() != nil {
 			return index.Plan{}, err
 		}
@@ -69,7 +74,7 @@ func (c *Client) Plan(ctx context.Context, p index.Publication) (index.Plan, err
 		return index.Plan{}, err
 	}
 	mountSent(content)
-	return index.Plan{Index: p.Index, Steps: slices.Concat(content, lists, tags)}, nil
+	return index.Plan{Index: p.Index, Steps: slices.Concat(content, lists, tags), Lost: lost}, nil
 }
 
 // mountSent lets what is sent to one repository be mounted in the further ones
@@ -123,13 +128,19 @@ type planning struct {
 // planned is what there is to do for one repository.
 type planned struct{ content, list, tags []index.Step }
 
-func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d destination) (planned, error) {
+// planContent is what goes to each repository besides the list.
+type planContent struct {
+	children  []index.Manifest
+	referrers []referrer
+}
+
+func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d destination, with planContent) (planned, error) {
 	s, err := c.connect(ctx, d.repo)
 	if err != nil {
 		return planned{}, err
 	}
 	pl := &planning{client: c, session: s, to: d, fresh: p.Fresh, ifTag: p.IfTag}
-	children := uniqueChildren(p)
+	children := with.children
 	present := make([]bool, len(children))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(c.opts.Jobs)
@@ -142,10 +153,15 @@ func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d
 	if err := group.Wait(); err != nil {
 		return planned{}, err
 	}
-	content, err := pl.content(children, present)
+	blobs, manifests, err := pl.content(children, present)
 	if err != nil {
 		return planned{}, err
 	}
+	refer, err := pl.referrers(ctx, with, blobs)
+	if err != nil {
+		return planned{}, err
+	}
+	content := slices.Concat(blobs.steps, manifests, refer)
 	steps, err := pl.lists(ctx, p.Index, raw)
 	if err != nil {
 		return planned{}, err

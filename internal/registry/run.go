@@ -20,7 +20,8 @@ import (
 // one repository after the other; then the list, which is read back, then its
 // further tags in order. watch is told on the way. An error is a
 // *index.Unfinished that says how far it came; nothing but content without a tag
-// was written if the list's own step is among those left.
+// was written if the list's own step is among those left, and what has the tags
+// of referrers.
 func (c *Client) Run(ctx context.Context, p index.Plan, watch index.Watch) error {
 	r := &run{client: c, watch: watch, finished: make([]bool, len(p.Steps)), steps: append([]index.Step(nil), p.Steps...)}
 	if err := r.all(ctx); err != nil {
@@ -56,8 +57,9 @@ func (r *run) all(ctx context.Context) error {
 
 func together(a, b index.Step) bool {
 	blob := func(k index.StepKind) bool { return k == index.StepMount || k == index.StepUpload }
-	return sameRepository(a.To, b.To) &&
-		(blob(a.Kind) && blob(b.Kind) || a.Kind == index.StepChild && b.Kind == index.StepChild && a.Height == b.Height)
+	manifests := a.Kind == b.Kind && a.Height == b.Height &&
+		(a.Kind == index.StepChild || a.Kind == index.StepReferrer || a.Kind == index.StepReferrers)
+	return sameRepository(a.To, b.To) && (blob(a.Kind) && blob(b.Kind) || manifests)
 }
 
 func (r *run) phase(ctx context.Context, from, to int) error {
@@ -142,6 +144,10 @@ func (c *Client) step(ctx context.Context, s index.Step) (skipped bool, err erro
 		skipped, err = c.uploadIfMissing(ctx, session, s)
 	case index.StepChild:
 		err = c.putChild(ctx, session, s)
+	case index.StepReferrer:
+		err = c.putReferrer(ctx, session, s)
+	case index.StepReferrers:
+		skipped, err = c.putReferrers(ctx, session, s)
 	case index.StepList, index.StepTag:
 		err = c.putTag(ctx, session, s)
 	case index.StepVerify:
@@ -226,6 +232,9 @@ func (c *Client) putManifest(ctx context.Context, session *session, at string, s
 	resp, err := session.client.Do(req)
 	if err != nil {
 		return false, err
+	}
+	if err := c.noteSubject(ctx, s.To, resp.Header); err != nil {
+		return false, errors.Join(err, resp.Body.Close())
 	}
 	return c.stored(resp, s.Digest)
 }
