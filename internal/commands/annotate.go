@@ -13,8 +13,10 @@ import (
 
 type annotateOptions struct {
 	platformFlags
+	validation        validationFlags
 	request           client.AnnotateRequest
 	annotations, many []string
+	artifactType      string
 	index             bool
 }
 
@@ -27,7 +29,8 @@ func newAnnotate(f *factory, run func(context.Context, *factory, *annotateOption
 with --index annotations of the list itself. No registry is asked.
 
 An ENTRY is named by its digest or the beginning of it, by its platform, or by
-the source that it was made from.`,
+the source that it was made from. Its platform goes with its last field:
+--os '' --arch ''.`,
 		Example: `  # say what an image is for whose config does not
   pack manifest annotate acme/bp:1.2.3 acme/bp:linux --arch amd64
 
@@ -39,6 +42,9 @@ the source that it was made from.`,
 		Args: args(cobra.RangeArgs(1, 2), "a list and at most one entry"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.request.Name, o.request.Platform = args[0], o.patch(cmd)
+			if cmd.Flags().Changed("artifact-type") {
+				o.request.ArtifactType = &o.artifactType
+			}
 			if len(args) == 2 {
 				o.request.Entry = args[1]
 			}
@@ -50,7 +56,9 @@ the source that it was made from.`,
 	flags.BoolVar(&o.index, "index", false, "Annotate the list itself")
 	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation `KEY=VALUE` (repeatable)")
 	flags.StringSliceVar(&o.many, "annotations", nil, "Annotations `KEY=VALUE,KEY=VALUE`")
+	flags.StringVar(&o.artifactType, "artifact-type", "", "With --index: media `TYPE` that says what the list is, \"\" for nothing")
 	o.addFlags(cmd)
+	o.validation.addFlags(cmd)
 	completePlatform(cmd)
 	return cmd
 }
@@ -63,8 +71,10 @@ func (o *annotateOptions) check() error {
 		return index.Faultf(index.ErrUsage, "", "want an entry to annotate, or --index for the list itself")
 	case o.index && !o.request.Platform.IsZero():
 		return index.Faultf(index.ErrUsage, "--index", "a list has no platform; name an entry to set one")
-	case o.request.Platform.IsZero() && len(o.request.Annotations) == 0:
-		return index.Faultf(index.ErrUsage, "", "nothing to set: give a platform flag or --annotation")
+	case !o.index && o.request.ArtifactType != nil:
+		return index.Faultf(index.ErrUsage, "--artifact-type", "it is about the list itself; add --index in place of an entry")
+	case o.request.ArtifactType == nil && o.request.Platform.IsZero() && len(o.request.Annotations) == 0:
+		return index.Faultf(index.ErrUsage, "", "nothing to set: give a platform flag, --annotation or --artifact-type")
 	}
 	return nil
 }
@@ -72,6 +82,9 @@ func (o *annotateOptions) check() error {
 func runAnnotate(ctx context.Context, f *factory, o *annotateOptions) error {
 	var err error
 	if o.request.Annotations, err = parseAnnotations(slices.Concat(o.annotations, o.many)); err != nil {
+		return err
+	}
+	if o.request.Validation, err = o.validation.parse(); err != nil {
 		return err
 	}
 	if err := o.check(); err != nil {

@@ -77,8 +77,10 @@ func (o *createOptions) addCreateFlags(cmd *cobra.Command) {
 	flags.BoolVar(&o.request.Publish, "publish", false, "Write the list to its registry, keep nothing here")
 	flags.StringArrayVar(&o.request.Tags, "tag", nil, "With --publish: a further `TAG` of the repository, for the list (repeatable)")
 	flags.StringVar(&o.request.IfTag, "if-tag", "", "With --publish: only if LIST names this `DIGEST` in its registry, or is absent")
+	flags.BoolVar(&o.request.Referrers, "with-referrers", false, "With --publish: "+referrersUsage)
 	flags.BoolVar(&o.request.DryRun, "dry-run", false, "Write nothing; show what would be done, and the digest")
 	flags.StringArrayVar(&o.annotations, "annotation", nil, "Annotation `KEY=VALUE` of the list (repeatable)")
+	flags.StringVar(&o.request.ArtifactType, "artifact-type", "", "Media `TYPE` that says what the list is, where that is not one image for several platforms")
 	flags.BoolVar(&o.request.Replace, "replace", false, "Make the list anew if there is one of the name")
 	flags.BoolVar(&o.request.Amend, "amend", false, "Add to the list if there is one of the name")
 	addSelection(cmd, &o.request.Selection)
@@ -94,7 +96,7 @@ func (o *createOptions) onlyPublished(cmd *cobra.Command) error {
 	if o.request.Publish {
 		return nil
 	}
-	for _, name := range append(o.results.names(), "if-tag", "tag") {
+	for _, name := range append(o.results.names(), "if-tag", "tag", "with-referrers") {
 		if cmd.Flags().Changed(name) {
 			return index.Faultf(index.ErrUsage, "--"+name, "it is about a list that is published; add --publish")
 		}

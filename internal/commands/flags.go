@@ -47,6 +47,9 @@ func commonPlatforms() []string {
 	return []string{"linux/amd64", "linux/arm64", "linux/arm/v7", "windows/amd64"}
 }
 
+// referrersUsage is the help of --with-referrers.
+const referrersUsage = "Copy what refers to the images, too: signatures, SBOMs, attestations"
+
 func addPreserve(cmd *cobra.Command, preserve *bool) {
 	cmd.Flags().BoolVar(preserve, "preserve-digests", false, "Never convert an image to the format of the list")
 }

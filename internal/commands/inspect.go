@@ -92,13 +92,14 @@ func inspectForms() map[string]func(client.InspectResult) ([]byte, error) {
 
 // view is what the forms for programs show.
 type view struct {
-	Name        string            `json:"name" toml:"name" yaml:"name"`
-	Local       bool              `json:"local" toml:"local" yaml:"local"`
-	Digest      string            `json:"digest" toml:"digest" yaml:"digest"`
-	MediaType   string            `json:"mediaType" toml:"mediaType" yaml:"mediaType"`
-	Size        int               `json:"size" toml:"size" yaml:"size"`
-	Annotations map[string]string `json:"annotations,omitempty" toml:"annotations,omitempty" yaml:"annotations,omitempty"`
-	Entries     []entryView       `json:"entries" toml:"entries" yaml:"entries"`
+	Name         string            `json:"name" toml:"name" yaml:"name"`
+	Local        bool              `json:"local" toml:"local" yaml:"local"`
+	Digest       string            `json:"digest" toml:"digest" yaml:"digest"`
+	MediaType    string            `json:"mediaType" toml:"mediaType" yaml:"mediaType"`
+	Size         int               `json:"size" toml:"size" yaml:"size"`
+	ArtifactType string            `json:"artifactType,omitempty" toml:"artifactType,omitempty" yaml:"artifactType,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty" toml:"annotations,omitempty" yaml:"annotations,omitempty"`
+	Entries      []entryView       `json:"entries" toml:"entries" yaml:"entries"`
 }
 
 type entryView struct {
@@ -127,7 +128,7 @@ func viewOf(r client.InspectResult) view {
 	if r.Index == nil {
 		return v
 	}
-	v.Annotations = r.Index.Annotations()
+	v.ArtifactType, v.Annotations = r.Index.ArtifactType(), r.Index.Annotations()
 	for _, e := range r.Index.Entries() {
 		v.Entries = append(v.Entries, entryViewOf(e))
 	}
@@ -154,6 +155,9 @@ func inspectTable(r client.InspectResult) [][]string {
 	}
 	rows := [][]string{
 		{"Name:", v.Name}, {"Kept in:", where}, {"Digest:", v.Digest}, {"Media type:", v.MediaType}, {"Size:", strconv.Itoa(v.Size)},
+	}
+	if v.ArtifactType != "" {
+		rows = append(rows, []string{"Artifact type:", v.ArtifactType})
 	}
 	for _, k := range slices.Sorted(maps.Keys(v.Annotations)) {
 		rows = append(rows, []string{"Annotation:", k + "=" + v.Annotations[k]})

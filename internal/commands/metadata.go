@@ -39,6 +39,15 @@ type manifestView struct {
 	Source    *sourceView `json:"source,omitempty"`
 	Converted bool        `json:"converted"` // its manifest was written anew in the list's format
 	Copied    bool        `json:"copied"`    // a destination did not have it
+	// Referrers were brought along, or found in the destination.
+	Referrers []referrerView `json:"referrers,omitempty"`
+}
+
+// referrerView is a signature, an SBOM or the like.
+type referrerView struct {
+	Digest       string `json:"digest"`
+	ArtifactType string `json:"artifactType,omitempty"`
+	Tag          string `json:"tag,omitempty"` // cosign's
 }
 
 // packageView is what all images of the list are.
@@ -83,6 +92,9 @@ func manifestViews(images []client.Image) []manifestView {
 		v := manifestView{
 			Digest: image.Digest.String(), Size: image.Size, MediaType: string(image.MediaType),
 			Source: sourceOf(image), Converted: image.Converted.Hex != "", Copied: image.Copied,
+		}
+		for _, r := range image.Referrers {
+			v.Referrers = append(v.Referrers, referrerView{r.Digest.String(), r.ArtifactType, r.Tag})
 		}
 		if image.Platform != nil {
 			v.Platform = image.Platform

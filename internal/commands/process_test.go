@@ -172,7 +172,7 @@ func TestRefusedOnTheCommandLine(t *testing.T) {
 		{"manifest annotate acme/bp", "want an entry to annotate, or --index for the list itself"},
 		{"manifest annotate acme/bp linux/amd64 --index --annotation a=b", "--index: it annotates the list, so no entry can be given"},
 		{"manifest annotate acme/bp --index --os linux", "--index: a list has no platform"},
-		{"manifest annotate acme/bp --index", "nothing to set: give a platform flag or --annotation"},
+		{"manifest annotate acme/bp --index", "nothing to set: give a platform flag, --annotation or --artifact-type"},
 		{"manifest annotate acme/bp linux/amd64", "nothing to set"},
 		{"manifest inspect acme/bp -o xml", `unknown form "xml"`},
 		{"manifest list -o yaml", `unknown form "yaml"`},

@@ -30,6 +30,10 @@ its tag, read back and compared, then further tags. No tag is written before all
 images are in all repositories. Stopped before, it leaves nothing but untagged
 content behind; the same command again does what is missing.
 
+With --with-referrers the signatures, SBOMs and attestations that refer to the
+images where they come from are copied as well. Those of an image that was
+converted are an error: they would be about another digest.
+
 On success one line for each repository is printed to stdout: REPOSITORY@DIGEST.
 With --dry-run registries are read, but not written to.`,
 		Example: `  # as it is kept, and under two further tags
@@ -37,6 +41,9 @@ With --dry-run registries are read, but not written to.`,
 
   # to two other places at once, if neither tag is there yet
   pack manifest push ghcr.io/acme/bp:1.2.3 ghcr.io/acme/mirror:1.2.3 ghcr.io/acme/other:1.2.3 --if-tag absent
+
+  # with the signatures and SBOMs that the images have where they come from
+  pack manifest push ghcr.io/acme/bp:1.2.3 --with-referrers
 
   # as an OCI image index, and delete it here
   pack manifest push ghcr.io/acme/bp:1.2.3 --format oci --purge`,
@@ -51,6 +58,7 @@ With --dry-run registries are read, but not written to.`,
 	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 or oci (default: the list's own)")
 	flags.StringArrayVar(&o.request.Tags, "tag", nil, "A further `TAG` of each repository, for the list (repeatable)")
 	flags.StringVar(&o.request.IfTag, "if-tag", "", "Only if the first tag of each repository names this `DIGEST`, or is absent")
+	flags.BoolVar(&o.request.Referrers, "with-referrers", false, referrersUsage)
 	flags.BoolVar(&o.request.DryRun, "dry-run", false, "Write nothing; show what would be done, and the digest")
 	flags.BoolVarP(&o.request.Purge, "purge", "p", false, "Delete the list here once it is published and verified")
 	addPreserve(cmd, &o.request.PreserveDigests)

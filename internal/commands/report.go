@@ -37,6 +37,11 @@ func (r *reporter) event(e client.Event) {
 		r.streams.Info("Read %s (%s)", e.Saved.Digest, ui.Bytes(e.Saved.Size))
 	case e.End:
 		r.progress.End()
+	case e.Lost != nil:
+		r.streams.Warn("%d signature(s) or other referrers of the list %s are not copied: the new list has another digest", e.Lost.Referrers, e.Lost.List)
+	case e.Unkept != nil:
+		r.streams.Warn("%d signature(s) or other referrers of %s are not kept with the list; create it with --publish --with-referrers to copy them",
+			e.Unkept.Referrers, e.Unkept.List)
 	case e.Planned != nil:
 		tellPlanned(r.streams, *e.Planned)
 	case e.Unplanned != nil:
@@ -66,6 +71,10 @@ func (r *reporter) step(s index.Step) {
 		r.blob(s)
 	case index.StepChild:
 		r.child(s)
+	case index.StepReferrer:
+		r.referrer(s)
+	case index.StepReferrers:
+		r.referrers(s)
 	case index.StepList:
 		r.listStep(s)
 	case index.StepVerify:

@@ -18,6 +18,8 @@ func tellPlanned(streams *ui.Streams, s index.Step) {
 		streams.Info("Would upload %s (%s) to %s, unless it is there", what, ui.Bytes(s.Size), place)
 	case s.Kind == index.StepTag:
 		streams.Info("Would tag %s", place)
+	case s.Kind == index.StepReferrers:
+		streams.Info("Would list %s at %s, unless the registry does", what, place)
 	default:
 		streams.Info("Would put %s (%s) to %s", what, ui.Bytes(s.Size), place)
 	}
@@ -33,6 +35,10 @@ func plannedStep(s index.Step) (what, place string) {
 		return "the list " + s.Digest.String(), s.To.Name() + ":" + s.Tag
 	case index.StepTag:
 		return "the tag", s.To.Name() + ":" + s.Tag
+	case index.StepReferrer:
+		return referrerName(s) + " " + s.Digest.String() + ofEntry(s.Entry), placeOf(s)
+	case index.StepReferrers:
+		return "what refers to " + s.Digest.String(), placeOf(s)
 	case index.StepChild:
 		platform := ""
 		if s.Entry != nil {

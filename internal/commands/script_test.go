@@ -46,16 +46,26 @@ func run() { os.Exit(commands.Main(context.Background(), commands.OSProcess("tes
 // TestScripts runs every script below testdata/script against registries in
 // this process. The commands that scripts have besides testscript's own:
 //
-//	registry NAME [tls] [basic USER PASSWORD] [bearer USER PASSWORD]
-//	             start one; $NAME is its host
+//	registry NAME [tls] [basic USER PASSWORD] [bearer USER PASSWORD] [norefs]
+//	             start one; $NAME is its host; norefs: it keeps no lists of what
+//	             refers to what
 //	image REF PLATFORM [oci] [noarch] [id=X] [version=X] [seed=N]
 //	             push a buildpackage; its digest goes to stdout
 //	index REF PLATFORM... [attested] [oci]
 //	             push a list of buildpackages
+//	sign REF     push an SBOM that refers to what REF names, a signature that
+//	             refers to the SBOM, and cosign's signature of what REF names;
+//	             $SBOM, $SIG and $COSIGN are their digests, $HEX that of what was
+//	             signed without its algorithm
+//	holds REF    the registry has it
+//	artifact REF TYPE
+//	             push a manifest whose config has the type
 //	cnb FILE PLATFORM [noarch] [id=X] [version=X] [seed=N]
 //	             write a .cnb file as upstream pack does
-//	layout DIR PLATFORM [oci] [noarch] [id=X] [version=X] [seed=N]
-//	             write an OCI layout of one image into a directory
+//	layout DIR PLATFORM [oci] [noarch] [id=X] [version=X] [seed=N] [signed]
+//	             write an OCI layout of one image into a directory; signed: with
+//	             an SBOM and cosign's signature beside it, with $SBOM and $HEX
+//	             as of sign
 //	bad KIND PATH
 //	             write an archive, or an OCI layout where PATH ends in "/", that is
 //	             spoilt in a way of harms, or a "bomb" or a "claim"
@@ -99,6 +109,7 @@ func scripts() testscript.Params {
 		Setup:               setUp,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"registry": cmdRegistry, "image": cmdImage, "index": cmdIndex, "cnb": cmdCNB, "layout": cmdLayout, "bad": cmdBad, "reset": cmdReset,
+			"artifact": cmdArtifact, "sign": cmdSign, "holds": cmdHolds,
 			"requests": count(func(r *testhelpers.Registry) int { return len(r.Requests()) }),
 			"writes":   count((*testhelpers.Registry).Writes),
 			"exits":    cmdExits, "sha256": cmdSHA256, "mask": cmdMask,
@@ -156,6 +167,8 @@ func cmdRegistry(ts *testscript.TestScript, _ bool, args []string) {
 	name := args[0]
 	for rest := args[1:]; len(rest) > 0; {
 		switch rest[0] {
+		case "norefs":
+			options, rest = append(options, testhelpers.WithoutReferrers()), rest[1:]
 		case "tls":
 			options, rest = append(options, testhelpers.WithTLS()), rest[1:]
 		case "basic":
@@ -258,8 +271,19 @@ func cmdCNB(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdLayout(ts *testscript.TestScript, _ bool, args []string) {
-	img := testhelpers.Buildpackage(tbOf(ts), spec(ts, args[1], args[2:]))
-	testhelpers.CNB{Images: []v1.Image{img}}.Layout(tbOf(ts), ts.MkAbs(args[0]))
+	tb, words := tbOf(ts), slices.DeleteFunc(slices.Clone(args[2:]), func(w string) bool { return w == "signed" })
+	img := testhelpers.Buildpackage(tb, spec(ts, args[1], words))
+	layout := testhelpers.CNB{Images: []v1.Image{img}}
+	if len(words) < len(args[2:]) {
+		d := testhelpers.Described(tb, img)
+		sbom := testhelpers.Artifact(tb, d, "application/spdx+json", "what is in it")
+		tag := "sha256-" + d.Digest.Hex + ".sig"
+		layout.Images = append(layout.Images, sbom, testhelpers.CosignSignature(tb, d.Digest, "first"))
+		layout.Annotations = []map[string]string{nil, nil, {"org.opencontainers.image.ref.name": tag}}
+		ts.Setenv("SBOM", testhelpers.Described(tb, sbom).Digest.String())
+		ts.Setenv("HEX", d.Digest.Hex)
+	}
+	layout.Layout(tb, ts.MkAbs(args[0]))
 }
 
 func cmdReset(ts *testscript.TestScript, _ bool, args []string) { registryOf(ts, args[0]).Reset() }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -155,4 +157,50 @@ func descriptorOf(ts *testscript.TestScript, ref string) v1.Descriptor {
 		MediaType: types.MediaType(mediaType), Size: size, Digest: hash,
 		Platform: &v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant, OSVersion: config.OSVersion},
 	}
+}
+
+// found returns what a reference in a registry of the script names.
+func found(ts *testscript.TestScript, ref string) (reg *testhelpers.Registry, repository string, d v1.Descriptor, ok bool) {
+	reg = hostOf(ts, ref)
+	_, rest, _ := strings.Cut(ref, "/")
+	repository, target, digest := strings.Cut(rest, "@")
+	if !digest {
+		at := strings.LastIndexByte(rest, ':')
+		repository, target = rest[:at], rest[at+1:]
+	}
+	raw, mediaType, ok := reg.Manifest(repository, target)
+	hash, size, err := v1.SHA256(strings.NewReader(string(raw)))
+	ts.Check(err)
+	return reg, repository, v1.Descriptor{MediaType: types.MediaType(mediaType), Size: size, Digest: hash}, ok
+}
+
+func cmdSign(ts *testscript.TestScript, _ bool, args []string) {
+	tb := tbOf(ts)
+	reg, repository, subject, ok := found(ts, args[0])
+	if !ok {
+		ts.Fatalf("%s is not there", args[0])
+	}
+	sbom := testhelpers.Artifact(tb, subject, "application/spdx+json", "what is in it")
+	signature := testhelpers.Artifact(tb, testhelpers.Described(tb, sbom), "application/vnd.dev.sigstore.bundle.v0.3+json", "signed")
+	for name, img := range map[string]v1.Image{"SBOM": sbom, "SIG": signature} {
+		digest := testhelpers.Described(tb, img).Digest.String()
+		reg.Push(tb, repository+"@"+digest, img)
+		ts.Setenv(name, digest)
+	}
+	cosign := reg.Push(tb, repository+":sha256-"+subject.Digest.Hex+".sig", testhelpers.CosignSignature(tb, subject.Digest, "first"))
+	ts.Setenv("COSIGN", cosign.String())
+	ts.Setenv("HEX", subject.Digest.Hex)
+}
+
+func cmdHolds(ts *testscript.TestScript, neg bool, args []string) {
+	want := !neg
+	if _, _, _, ok := found(ts, args[0]); ok != want {
+		ts.Fatalf("%s is there: %t", args[0], ok)
+	}
+}
+
+func cmdArtifact(ts *testscript.TestScript, _ bool, args []string) {
+	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.MediaType(args[1]))
+	_, rest, _ := strings.Cut(args[0], "/")
+	hostOf(ts, args[0]).Push(tbOf(ts), rest, img)
 }

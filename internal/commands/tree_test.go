@@ -89,7 +89,7 @@ func examples(cmd *cobra.Command) []example {
 func TestEveryFlagIsDocumented(t *testing.T) {
 	t.Parallel()
 	// The values of these are nobody's to know.
-	open := []string{"annotation", "annotations", "tag", "jobs", "os-version", "os-features", "if-tag", "metadata-file", "digest-file"}
+	open := []string{"annotation", "annotations", "tag", "jobs", "os-version", "os-features", "if-tag", "metadata-file", "digest-file", "artifact-type"}
 	for path, cmd := range every(t) {
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 			name, usage := pflag.UnquoteUsage(f)

@@ -37,6 +37,7 @@ func (c *Client) Add(ctx context.Context, req AddRequest) (ListResult, error) {
 	if err := req.dress(manifests); err != nil {
 		return ListResult{}, err
 	}
+	c.tellUnkept(manifests)
 	put := index.Add
 	if req.Replace {
 		put = index.Replace

@@ -16,6 +16,10 @@ type AnnotateRequest struct {
 	Entry       string // as index.ParseSelector reads it; "" for the list itself
 	Platform    index.PlatformPatch
 	Annotations map[string]string
+	// ArtifactType says what the list is, "" nothing; of the list itself only,
+	// nil leaves it.
+	ArtifactType *string
+	Validation
 }
 
 // Annotate changes an entry or the list itself, asking no registry. On an error
@@ -30,7 +34,7 @@ func (c *Client) Annotate(ctx context.Context, req AnnotateRequest) (ListResult,
 	if err != nil {
 		return ListResult{}, err
 	}
-	return c.update(ctx, n, changing{known: known}, func(old *index.Index) (index.Index, index.Diff, error) {
+	return c.update(ctx, n, changing{known: known, validation: req.Validation}, func(old *index.Index) (index.Index, index.Diff, error) {
 		if old == nil {
 			return index.Index{}, index.Diff{}, missingFault(n)
 		}
@@ -40,7 +44,11 @@ func (c *Client) Annotate(ctx context.Context, req AnnotateRequest) (ListResult,
 
 func (req AnnotateRequest) edits() ([]index.Edit, error) {
 	if req.Entry == "" {
-		return []index.Edit{index.AnnotateIndex(req.Annotations)}, nil
+		edits := []index.Edit{index.AnnotateIndex(req.Annotations)}
+		if req.ArtifactType != nil {
+			edits = append(edits, index.SetArtifactType(*req.ArtifactType))
+		}
+		return edits, nil
 	}
 	which, err := parseSelector(req.Entry)
 	if err != nil {

@@ -73,6 +73,9 @@ type Event struct {
 
 	Taken *Taken // a list that is the only source stays what it is
 
+	Lost   *index.Lost // a list was taken apart that something refers to
+	Unkept *index.Lost // something in a file refers to an image, and is not kept with it
+
 	Planned   *index.Step // a dry run would do this, or would skip it
 	Unplanned error       // a dry run could not ask the registry what it has
 }

@@ -28,17 +28,17 @@ type material struct {
 	whole  bool
 }
 
-// list makes the list.
-func (m material) list(annotations map[string]string) (index.Index, index.Diff, error) {
-	fill, annotate := index.Add(entries(m.manifests)...), index.AnnotateIndex(annotations)
+// list makes the list, with edits of the list itself.
+func (m material) list(own ...index.Edit) (index.Index, index.Diff, error) {
+	fill := index.Add(entries(m.manifests)...)
 	switch {
 	case m.source == nil:
-		return index.New(m.format).Apply(fill, annotate)
+		return index.New(m.format).Apply(append([]index.Edit{fill}, own...)...)
 	case m.whole:
-		ix, _, err := m.source.Apply(annotate)
+		ix, _, err := m.source.Apply(own...)
 		return ix, index.Diff{Added: ix.Entries()}, err
 	}
-	ix, _, err := m.source.Apply(index.Empty(), index.Convert(m.format), fill, annotate)
+	ix, _, err := m.source.Apply(append([]index.Edit{index.Empty(), index.Convert(m.format), fill}, own...)...)
 	return ix, index.Diff{Added: ix.Entries()}, err
 }
 
@@ -118,7 +118,7 @@ func allIn(to index.Format, manifests []index.Manifest) bool {
 }
 
 func (c *Client) tellTaken(root index.Manifest, req CreateRequest, m material) {
-	t := Taken{Source: root.Origin.Ref, Format: m.format, Digest: root.Digest, Whole: m.whole && len(req.Annotations) == 0}
+	t := Taken{Source: root.Origin.Ref, Format: m.format, Digest: root.Digest, Whole: m.whole && len(req.Annotations) == 0 && req.ArtifactType == ""}
 	if t.Whole || req.KeepFormat && m.format != req.Format {
 		c.observe(Event{Taken: &t})
 	}

@@ -22,6 +22,9 @@ type CreateRequest struct {
 	// source keeps its own.
 	KeepFormat  bool
 	Annotations map[string]string // of the list; an error with index.V2S2
+	// ArtifactType says what the list is, if it is more than the images of one
+	// thing; an error with index.V2S2.
+	ArtifactType string
 
 	// Replace makes the list anew where there is one; Amend adds to it.
 	Replace, Amend bool
@@ -33,6 +36,9 @@ type CreateRequest struct {
 	// IfTag is what the name must name in its registry before it is published:
 	// a digest, or "absent". Empty allows all.
 	IfTag string
+	// Referrers brings signatures and other referrers of the images along, with
+	// Publish.
+	Referrers bool
 	// DryRun writes nothing anywhere. With Publish it tells what would be done,
 	// as far as the registry can be reached.
 	DryRun bool
@@ -77,16 +83,36 @@ func (c *Client) createLocal(ctx context.Context, req CreateRequest, n index.Nam
 	if err != nil {
 		return ListResult{}, err
 	}
+	c.tellUnkept(made.manifests)
 	change := changing{content: made.manifests, known: known, validation: req.Validation}
 	return c.update(ctx, n, change, func(old *index.Index) (index.Index, index.Diff, error) {
 		switch {
 		case old == nil || req.Replace:
-			return made.list(req.Annotations)
+			return made.list(req.edits()...)
 		case req.Amend:
-			return old.Apply(index.Add(entries(made.manifests)...), index.AnnotateIndex(req.Annotations))
+			return old.Apply(append([]index.Edit{index.Add(entries(made.manifests)...)}, req.edits()...)...)
 		}
 		return index.Index{}, index.Diff{}, existsFault(n)
 	})
+}
+
+// edits are what the list itself gets.
+func (req CreateRequest) edits() []index.Edit {
+	edits := []index.Edit{index.AnnotateIndex(req.Annotations)}
+	if req.ArtifactType != "" {
+		edits = append(edits, index.SetArtifactType(req.ArtifactType))
+	}
+	return edits
+}
+
+// tellUnkept tells of images from files that something refers to: of images in
+// registries it can be looked for later.
+func (c *Client) tellUnkept(manifests []index.Manifest) {
+	for _, m := range manifests {
+		if n := len(m.Referrers); n > 0 {
+			c.observe(Event{Unkept: &index.Lost{List: m.Origin.Ref + "@" + m.Digest.String(), Referrers: n}})
+		}
+	}
 }
 
 // edit makes a list of the one that is kept, nil for none. It is pure.
@@ -176,7 +202,7 @@ func existsFault(n index.Name) error {
 }
 
 func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index.Name, sources []source) (ListResult, error) {
-	p := publishing{to: []index.Name{n}, fresh: true}
+	p := publishing{to: []index.Name{n}, fresh: true, referrers: req.Referrers}
 	if err := p.parse(req.Tags, req.IfTag); err != nil {
 		return ListResult{}, err
 	}
@@ -185,7 +211,7 @@ func (c *Client) createPublished(ctx context.Context, req CreateRequest, n index
 	if err != nil {
 		return ListResult{}, err
 	}
-	ix, diff, err := made.list(req.Annotations)
+	ix, diff, err := made.list(req.edits()...)
 	if err != nil {
 		return ListResult{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -13,11 +14,12 @@ import (
 
 // publishing is where a list goes, with what, and when not.
 type publishing struct {
-	to       []index.Name
-	tags     []name.Tag // those of to, and the further ones of each repository
-	children []index.Manifest
-	fresh    bool // see index.Publication
-	ifTag    *v1.Hash
+	to        []index.Name
+	tags      []name.Tag // those of to, and the further ones of each repository
+	children  []index.Manifest
+	fresh     bool // see index.Publication
+	ifTag     *v1.Hash
+	referrers bool
 }
 
 // parse reads further tags, and what the first ones must name.
@@ -83,7 +85,7 @@ func (c *Client) checked(ctx context.Context, v Validation, ix index.Index, know
 // publish publishes the list of a result and completes the result.
 func (c *Client) publish(ctx context.Context, p publishing, result ListResult) (ListResult, error) {
 	plan, err := c.registry.Plan(ctx, index.Publication{
-		Index: result.Index, Children: p.children, To: p.tags, Fresh: p.fresh, IfTag: p.ifTag,
+		Index: result.Index, Children: p.children, To: p.tags, Fresh: p.fresh, IfTag: p.ifTag, Referrers: p.referrers,
 	})
 	if err != nil && len(p.to) > 1 {
 		// Of several destinations somebody wants to know which ones got something.
@@ -91,6 +93,9 @@ func (c *Client) publish(ctx context.Context, p publishing, result ListResult) (
 	}
 	if err != nil {
 		return ListResult{}, err
+	}
+	for _, l := range plan.Lost {
+		c.observe(Event{Lost: &l})
 	}
 	copied := map[v1.Hash]bool{}
 	moving := c.begin(announced(plan))
@@ -117,12 +122,27 @@ func (c *Client) publish(ctx context.Context, p publishing, result ListResult) (
 	}
 	for _, m := range p.children {
 		m.Origin.Ref = withoutUser(m.Origin.Ref)
-		result.Images = append(result.Images, Image{Entry: m.Entry, Converted: m.Converted, Copied: copied[m.Digest]})
+		result.Images = append(result.Images, Image{
+			Entry: m.Entry, Converted: m.Converted, Copied: copied[m.Digest], Referrers: referrersOf(m.Entry, plan.Steps),
+		})
 	}
 	if c.describe != nil {
 		result.Package = c.describe(p.children)
 	}
 	return result, nil
+}
+
+// referrersOf returns what a plan brings along with an entry, or finds there,
+// each once however many destinations it goes to.
+func referrersOf(e index.Entry, steps []index.Step) []index.Referrer {
+	var found []index.Referrer
+	for _, s := range steps {
+		r := index.Referrer{Digest: s.Digest, ArtifactType: s.ArtifactType, Tag: s.Tag}
+		if s.Kind == index.StepReferrer && s.Entry != nil && s.Entry.Digest == e.Digest && !slices.Contains(found, r) {
+			found = append(found, r)
+		}
+	}
+	return found
 }
 
 // withoutUser redacts a reference that is not known to be the path of a file

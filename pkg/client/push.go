@@ -23,6 +23,10 @@ type PushRequest struct {
 	// is written: a digest, or "absent". Empty allows all. A tag that names the
 	// list already is fine.
 	IfTag string
+	// Referrers brings along what refers to the images where they come from:
+	// signatures, SBOMs, attestations. What refers to an image as it was before
+	// it was converted is an ErrInvalid.
+	Referrers bool
 	Validation
 	Purge bool // delete the list here once it is published and verified
 	// DryRun writes nothing anywhere and tells what would be done.
@@ -87,7 +91,7 @@ func (c *Client) purge(ctx context.Context, n index.Name, published index.Index)
 
 func (req PushRequest) parse() (index.Name, publishing, error) {
 	n, err := parseName(req.Name)
-	p := publishing{to: []index.Name{n}}
+	p := publishing{to: []index.Name{n}, referrers: req.Referrers}
 	faults := []error{err}
 	if len(req.Destinations) > 0 {
 		p.to = nil

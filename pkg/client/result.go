@@ -23,8 +23,9 @@ type ListResult struct {
 // Image is an entry that was published.
 type Image struct {
 	index.Entry
-	Converted v1.Hash // the digest before it was converted; its zero value: it was not
-	Copied    bool    // it was written to a destination that did not have it
+	Converted v1.Hash          // the digest before it was converted; its zero value: it was not
+	Copied    bool             // it was written to a destination that did not have it
+	Referrers []index.Referrer // what refers to it and was brought along
 }
 
 // Package is what the images of a list are to Cloud Native Buildpacks, as far as
