@@ -1,7 +1,7 @@
 // Package layout reads and writes OCI image layouts
 // (https://github.com/opencontainers/image-spec/blob/main/image-layout.md):
 // directories, .cnb files, as upstream pack writes them, and OCI archives of
-// other tools.
+// other tools. It also writes the archive of one image that "docker load" reads.
 //
 // It guarantees that the bytes of every manifest and config that it returns
 // have the digest and size that refer to them, that every layer that should be

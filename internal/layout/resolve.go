@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -50,10 +51,24 @@ type resolver struct {
 	seen    int   // descriptors
 	bytes   int64 // of manifests and configs
 	beside  map[v1.Hash][]attachment
+
+	// What lacks content is left out, and noted in absent, where the layout says
+	// of others that it may.
+	partial bool
+	absent  []string
 }
+
+// errMissing says that the layout lacks content that it refers to.
+var errMissing = errors.New("is missing")
 
 // resolve returns the images of a layout, or those of a name only.
 func resolve(ctx context.Context, c content, origin index.Origin, name string) ([]index.Manifest, error) {
+	r := &resolver{content: c, origin: origin}
+	return r.resolve(ctx, name)
+}
+
+func (r *resolver) resolve(ctx context.Context, name string) ([]index.Manifest, error) {
+	c := r.content
 	if err := checkMarker(c); err != nil {
 		return nil, err
 	}
@@ -65,15 +80,20 @@ func resolve(ctx context.Context, c content, origin index.Origin, name string) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", indexFile, err)
 	}
-	r := &resolver{content: c, origin: origin}
 	found, err := r.find(ctx, list, name)
 	if err != nil {
 		return nil, r.attribute(err)
 	}
-	if len(index.Flatten(found)) == 0 {
-		return nil, fmt.Errorf("%s refers to no image", indexFile)
+	if r.partial {
+		found = attached(index.Flatten(found))
 	}
-	return found, nil
+	switch {
+	case len(index.Flatten(found)) > 0:
+		return found, nil
+	case len(r.absent) > 0:
+		return nil, fmt.Errorf("it has all of no image: %s", strings.Join(r.absent, "; "))
+	}
+	return nil, fmt.Errorf("%s refers to no image", indexFile)
 }
 
 // find returns what an index.json refers to, or what has the name.
@@ -146,6 +166,10 @@ func (r *resolver) list(ctx context.Context, entries []index.Entry, depth int) (
 			return nil, fmt.Errorf("it refers to more than %d images and lists", maxDescriptors)
 		}
 		m, err := r.entry(ctx, e, depth)
+		if r.partial && errors.Is(err, errMissing) {
+			r.leaveOut(e, err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -291,9 +315,9 @@ func (r *resolver) present(what string, e index.Entry, d v1.Descriptor) error {
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case missing && d.Digest == e.Digest:
-		return fmt.Errorf("%s %s is missing", what, d.Digest)
+		return fmt.Errorf("%s %s %w", what, d.Digest, errMissing)
 	case missing:
-		return fmt.Errorf("%s %s of %s is missing", what, d.Digest, e.Digest)
+		return fmt.Errorf("%s %s of %s %w", what, d.Digest, e.Digest, errMissing)
 	case err != nil:
 		return fmt.Errorf("%s %s: %w", what, d.Digest, err)
 	case size != d.Size:

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -71,16 +70,26 @@ func (Writers) WriteArchive(ctx context.Context, dest string, ix index.Index, bl
 		if err != nil {
 			return err
 		}
-		w := tar.NewWriter(f)
-		err = writeLayout(ctx, tarball{w}, ix, blobs)
-		if err == nil {
-			err = w.Close()
-		}
+		err = writeTar(f, func(to sink) error { return writeLayout(ctx, to, ix, blobs) })
 		if err == nil {
 			err = f.Sync()
 		}
 		return errors.Join(err, f.Close())
 	})
+}
+
+// StreamArchive writes what WriteArchive writes, to whoever reads it on.
+func (Writers) StreamArchive(ctx context.Context, w io.Writer, ix index.Index, blobs []index.Blob) error {
+	return writeTar(w, func(to sink) error { return writeLayout(ctx, to, ix, blobs) })
+}
+
+// writeTar writes a tar file, which has no end where write fails.
+func writeTar(w io.Writer, write func(sink) error) error {
+	archive := tar.NewWriter(w)
+	if err := write(tarball{archive}); err != nil {
+		return err
+	}
+	return archive.Close()
 }
 
 // beside lets write make a file or folder beside dest, and renames it.
@@ -143,8 +152,7 @@ func writeLayout(ctx context.Context, to sink, ix index.Index, blobs []index.Blo
 
 // writeBlobs writes each blob once, those of one algorithm after the other.
 func writeBlobs(ctx context.Context, to sink, blobs []index.Blob) error {
-	byName := func(a, b index.Blob) int { return strings.Compare(a.Digest.String(), b.Digest.String()) }
-	sorted := slices.SortedStableFunc(slices.Values(blobs), byName)
+	sorted := slices.SortedStableFunc(slices.Values(blobs), byDigest)
 	left := slices.CompactFunc(sorted, func(a, b index.Blob) bool { return a.Digest == b.Digest })
 	for len(left) > 0 {
 		algorithm := left[0].Digest.Algorithm
