@@ -30,10 +30,11 @@ to its registry and keep nothing.
 
 A SOURCE is an image or a list in a registry (REFERENCE or docker://REFERENCE),
 a .cnb file (a path that ends in .cnb or begins with ./ ../ or /), an OCI
-archive (oci-archive:FILE[:NAME]) or the directory of an OCI layout
-(oci:DIR[:NAME]; oci:./DIR where DIR has no "/" and no "."). A list gives one
-entry for each of its images. PLATFORM= in front of a source says what it is for
-where its config does not.
+archive (oci-archive:FILE[:NAME]), the directory of an OCI layout
+(oci:DIR[:NAME]; oci:./DIR where DIR has no "/" and no ".") or an image in the
+Docker daemon (docker-daemon:REFERENCE). A list gives one entry for each of its
+images. PLATFORM= in front of a source says what it is for where its config does
+not.
 
 A list that is the only source is taken as it is, with its format and its
 digest; what flags ask for is done to it, and the rest of it stays.
@@ -48,6 +49,9 @@ it has the digest that the list would have; for files that needs no registry.`,
 
   # the same for the steps of a build that come later: digests, sources and findings
   pack manifest create ghcr.io/acme/bp:1.2.3 dist/*.cnb --publish --metadata-file bp.json --digest-file bp.digest
+
+  # what Docker has built here, and a file
+  pack manifest create ghcr.io/acme/bp:1.2.3 docker-daemon:acme/bp:dev dist/bp-linux-arm64.cnb
 
   # a list that another repository has: the same bytes, the same digest
   pack manifest create ghcr.io/acme/mirror:1.2.2 ghcr.io/acme/bp:1.2.2 --publish

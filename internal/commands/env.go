@@ -21,6 +21,7 @@ type Process struct {
 	Args    []string
 	Version string
 	Env     func(string) string
+	Temp    string // the system's folder for temporary files
 	Out     io.Writer
 	Err     io.Writer
 	Term    ui.Terminal
@@ -31,7 +32,7 @@ type Process struct {
 // environment.
 func OSProcess(version string) Process {
 	return Process{
-		Name: filepath.Base(os.Args[0]), Args: os.Args[1:], Version: version, Env: os.Getenv,
+		Name: filepath.Base(os.Args[0]), Args: os.Args[1:], Version: version, Env: os.Getenv, Temp: os.TempDir(),
 		Out: ui.Console(os.Stdout), Err: ui.Console(os.Stderr), Term: ui.Terminals(os.Stdout, os.Stderr), //nolint:forbidigo // handed on from here
 		Now: time.Now,
 	}

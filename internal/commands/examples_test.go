@@ -16,6 +16,8 @@ import (
 // in one registry.
 const (
 	exampleWorld = `registry R
+daemon
+docker acme/bp:dev linux/amd64 seed=7
 cnb dist/bp-linux-amd64.cnb linux/amd64
 cnb dist/bp-linux-arm64.cnb linux/arm64 seed=2
 cnb dist/bp-windows-amd64.cnb windows/amd64 seed=3
@@ -56,7 +58,7 @@ func (e example) script(path string) string {
 	}
 	line = strings.ReplaceAll(line, "dist/*.cnb", exampleFiles)
 	line = strings.ReplaceAll(line, "ghcr.io/acme/", "acme/")
-	line = regexp.MustCompile(`(^|[ =])acme/`).ReplaceAllString(line, "${1}$$R/acme/")
+	line = regexp.MustCompile(`(^|[ =])acme/`).ReplaceAllString(line, "${1}$$R/acme/") // but not in the daemon
 	// A digest in an example is nobody's; that of the first file stands for it.
 	line = regexp.MustCompile(`sha256:[0-9a-f]+`).ReplaceAllString(line, "linux/amd64")
 	return fmt.Sprintf("%s\n%s%sexec %s\n", e.comment, exampleWorld, exampleLists(path, e.comment), line)

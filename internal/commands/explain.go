@@ -46,7 +46,10 @@ type kind struct {
 	hint func(program, list string, f *index.Fault) string
 }
 
-func deniedHint(_, _ string, _ *index.Fault) string {
+func deniedHint(_, _ string, f *index.Fault) string {
+	if strings.HasPrefix(f.Thing, dockerDaemon) {
+		return "Docker's socket is for root and the group docker; DOCKER_HOST or a context names another daemon"
+	}
 	return "log in with 'docker login REGISTRY', or check what CNB_REGISTRY_AUTH grants"
 }
 
@@ -54,6 +57,8 @@ func notFoundHint(program, list string, f *index.Fault) string {
 	switch {
 	case strings.HasPrefix(f.Thing, "list "):
 		return fmt.Sprintf("'%s list' shows the lists, '%s create' makes one", program, program)
+	case strings.HasPrefix(f.Thing, "image for "):
+		return "--platform PLATFORM loads the image for another platform"
 	case strings.HasPrefix(f.Thing, "entry "):
 		return fmt.Sprintf("'%s inspect %s -o table' shows the entries", program, list)
 	}
@@ -67,7 +72,13 @@ func existsHint(program, list string, f *index.Fault) string {
 	return fmt.Sprintf("use --amend to add to it, --replace to make it anew, or '%s remove %s' to delete it", program, list)
 }
 
+// dockerDaemon begins the name of a daemon in errors.
+const dockerDaemon = "Docker daemon"
+
 func unreachableHint(_, _ string, f *index.Fault) string {
+	if strings.HasPrefix(f.Thing, dockerDaemon) {
+		return "start it, or say where it is by DOCKER_HOST or 'docker context use'"
+	}
 	if strings.Contains(f.Error(), "plain HTTP") || strings.Contains(f.Error(), "certificate") {
 		return "if you trust the network, --insecure allows plain HTTP and TLS that cannot be verified"
 	}

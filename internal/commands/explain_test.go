@@ -73,6 +73,9 @@ func errorsOfEveryKind() []explained {
 		{name: "corrupt and therefore invalid", err: fmt.Errorf("%w: %w", index.ErrCorrupt, index.ErrInvalid)},
 		{name: "invalid", err: fault(index.ErrInvalid, "bp.cnb", "it is no archive")},
 		{name: "wrapped", err: fmt.Errorf("source %q: %w", "bp.cnb", fault(index.ErrNotFound, "bp.cnb", "there is no such file"))},
+		{name: "a Docker daemon that is not there", err: fault(index.ErrUnreachable, "Docker daemon at unix:///run/docker.sock (DOCKER_HOST)", "no such file")},
+		{name: "a Docker daemon of others", err: fault(index.ErrDenied, "Docker daemon at unix:///run/docker.sock (the default)", "permission denied")},
+		{name: "no image for the daemon", err: fault(index.ErrNotFound, "image for linux/arm64", "the list has none")},
 		{name: "two errors, the graver one decides", err: errors.Join(
 			fault(index.ErrUnreachable, "r:5000/acme/bp:1", "connection refused"),
 			fault(index.ErrNotFound, `list "acme/bp:2"`, "it is not in local storage"),

@@ -79,7 +79,7 @@ func (f *factory) client(r reach, list string) (*client.Client, error) {
 		return nil, err
 	}
 	settings := client.Settings{
-		Home: home, Env: f.process.Env, Insecure: r.insecure, Jobs: r.jobs, Now: f.process.Now,
+		Home: home, Temp: f.process.Temp, Env: f.process.Env, Insecure: r.insecure, Jobs: r.jobs, Now: f.process.Now,
 		UserAgent: "pack-manifest/" + f.process.Version,
 		Command:   f.process.Name + " " + strings.Join(f.process.Args, " "),
 	}

@@ -66,6 +66,14 @@ func run() { os.Exit(commands.Main(context.Background(), commands.OSProcess("tes
 //	             write an OCI layout of one image into a directory; signed: with
 //	             an SBOM and cosign's signature beside it, with $SBOM and $HEX
 //	             as of sign
+//	daemon [lists]
+//	             start a Docker daemon that the program finds; with lists its
+//	             store holds some
+//	docker REF PLATFORM [noarch] [id=X] [version=X] [seed=N]
+//	             give it a buildpackage; the ID goes to stdout
+//	loaded N FILE
+//	             compare the number of archives that were loaded into it, and
+//	             write the last one to FILE
 //	bad KIND PATH
 //	             write an archive, or an OCI layout where PATH ends in "/", that is
 //	             spoilt in a way of harms, or a "bomb" or a "claim"
@@ -113,7 +121,7 @@ func scripts() testscript.Params {
 			"requests": count(func(r *testhelpers.Registry) int { return len(r.Requests()) }),
 			"writes":   count((*testhelpers.Registry).Writes),
 			"exits":    cmdExits, "sha256": cmdSHA256, "mask": cmdMask,
-			"corrupt": cmdCorrupt, "auth": cmdAuth, "fault": cmdFault, "hub": cmdHub, "upstream": cmdUpstream,
+			"daemon": cmdDaemon, "docker": cmdDocker, "loaded": cmdLoaded, "corrupt": cmdCorrupt, "auth": cmdAuth, "fault": cmdFault, "hub": cmdHub, "upstream": cmdUpstream,
 		},
 	}
 }
@@ -122,12 +130,16 @@ type registriesKey struct{}
 
 type tbKey struct{}
 
+// daemonKey is that of where the script's *testhelpers.Daemon stands.
+type daemonKey struct{}
+
 func setUp(env *testscript.Env) error {
 	tb, ok := env.T().(testing.TB)
 	if !ok {
 		return errors.New("the script's T is no testing.TB")
 	}
 	env.Values[tbKey{}] = tb
+	env.Values[daemonKey{}] = new(*testhelpers.Daemon)
 	env.Values[registriesKey{}] = map[string]*testhelpers.Registry{}
 	env.Setenv("PACK_HOME", filepath.Join(env.WorkDir, ".pack"))
 	env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, ".docker"))

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -203,4 +204,29 @@ func cmdArtifact(ts *testscript.TestScript, _ bool, args []string) {
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.MediaType(args[1]))
 	_, rest, _ := strings.Cut(args[0], "/")
 	hostOf(ts, args[0]).Push(tbOf(ts), rest, img)
+}
+
+func cmdDaemon(ts *testscript.TestScript, _ bool, args []string) {
+	d := value[**testhelpers.Daemon](ts, daemonKey{})
+	*d = testhelpers.NewDaemon(tbOf(ts))
+	(*d).Lists = slices.Contains(args, "lists")
+	ts.Setenv("DOCKER_HOST", (*d).Host)
+}
+
+func cmdDocker(ts *testscript.TestScript, _ bool, args []string) {
+	d := value[**testhelpers.Daemon](ts, daemonKey{})
+	saved := testhelpers.Saved{Ref: args[0], Image: testhelpers.Buildpackage(tbOf(ts), spec(ts, args[1], args[2:]))}
+	saved.In(tbOf(ts), *d)
+	_, err := fmt.Fprint(ts.Stdout(), saved.ID(tbOf(ts)))
+	ts.Check(err)
+}
+
+func cmdLoaded(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := (*value[**testhelpers.Daemon](ts, daemonKey{})).Loaded()
+	if len(got) != want {
+		ts.Fatalf("%d archives were loaded, want %d", len(got), want)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), got[want-1], 0o600))
 }

@@ -5,7 +5,7 @@
 // no flags and reads no environment.
 //
 // It declares the ports that it needs ([Store], [Source], [Registry], [Blobs],
-// [Writer]); wire.go
+// [Writer], [Daemon]); wire.go
 // fills them with the packages that do I/O.
 package client
 
@@ -86,6 +86,7 @@ type Client struct {
 	registry Registry
 	archives Source
 	layouts  Source
+	daemon   Daemon
 	blobs    Blobs
 	writer   Writer
 	rulebook Rulebook
@@ -108,6 +109,9 @@ func WithArchives(s Source) Option { return func(c *Client) { c.archives = s } }
 
 // WithLayouts sets how oci:DIR[:NAME] and oci-archive:FILE[:NAME] are read.
 func WithLayouts(s Source) Option { return func(c *Client) { c.layouts = s } }
+
+// WithDaemon sets which Docker daemon is read and loaded into.
+func WithDaemon(d Daemon) Option { return func(c *Client) { c.daemon = d } }
 
 // WithBlobs sets how single blobs of registries are read.
 func WithBlobs(b Blobs) Option { return func(c *Client) { c.blobs = b } }

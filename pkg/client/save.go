@@ -26,6 +26,11 @@ type Blobs interface {
 type Writer interface {
 	WriteArchive(ctx context.Context, dest string, ix index.Index, blobs []index.Blob) error
 	WriteDirectory(ctx context.Context, dest string, ix index.Index, blobs []index.Blob) error
+	// StreamArchive writes what WriteArchive writes to w.
+	StreamArchive(ctx context.Context, w io.Writer, ix index.Index, blobs []index.Blob) error
+	// StreamDocker writes an archive of one image, with the name that it gets,
+	// that every version of Docker loads. layers are in the order of the image.
+	StreamDocker(ctx context.Context, w io.Writer, as string, config index.Blob, layers []index.Blob) error
 }
 
 // SaveRequest asks to write a list with all that it refers to into files.
@@ -35,6 +40,12 @@ type SaveRequest struct {
 	// package of several images for pack, anything else the directory of an OCI
 	// layout.
 	Path string
+	// Docker loads the list into the Docker daemon instead: the whole list where
+	// the daemon's store holds lists, else one image of it.
+	Docker bool
+	// Platform is that of the image to load; empty for what the daemon says.
+	// With it one image is loaded always.
+	Platform string
 }
 
 // SaveResult is what was saved.
@@ -43,6 +54,10 @@ type SaveResult struct {
 	Path      string
 	Blobs     int   // manifests, configs and layers
 	Bytes     int64 // of all of them
+	// Loaded is the one image that a Docker daemon was given of a list, and LeftOut
+	// are the others; nil where all was saved.
+	Loaded  *index.Entry
+	LeftOut []index.Entry
 }
 
 // Save writes a list, or an image, into a file or directory: what is kept, and
@@ -54,8 +69,12 @@ type SaveResult struct {
 // something, ErrNotFound where there is no such list or content of it is in no
 // known place, and those of the registries. Then nothing is written. A .cnb file
 // has the list, too, as a blob that an annotation of its index.json names
-// ([index.ListAnnotation]).
+// ([index.ListAnnotation]). A Docker daemon gets the list under its name,
+// which is moved if it has it already; errors are those of [Daemon] in addition.
 func (c *Client) Save(ctx context.Context, req SaveRequest) (SaveResult, error) {
+	if req.Docker {
+		return c.load(ctx, req)
+	}
 	as, err := savedAs(req.Path)
 	if err != nil {
 		return SaveResult{}, err
@@ -72,10 +91,8 @@ func (c *Client) Save(ctx context.Context, req SaveRequest) (SaveResult, error) 
 	if err != nil {
 		return SaveResult{}, err
 	}
-	result := SaveResult{Reference: names.Context().Name() + "@" + root.Digest.String(), Path: req.Path, Blobs: len(blobs)}
-	for _, b := range blobs {
-		result.Bytes += b.Size
-	}
+	result := savedResult(names, root, blobs)
+	result.Path = req.Path
 	write := c.writer.WriteArchive
 	if as == savedDirectory {
 		write = c.writer.WriteDirectory
@@ -83,6 +100,15 @@ func (c *Client) Save(ctx context.Context, req SaveRequest) (SaveResult, error) 
 	blobs, moving := c.beginSave(blobs, from, req.Path)
 	defer moving.end()
 	return result, write(ctx, req.Path, ix, blobs)
+}
+
+// savedResult counts what is saved.
+func savedResult(names name.Reference, what index.Manifest, blobs []index.Blob) SaveResult {
+	result := SaveResult{Reference: names.Context().Name() + "@" + what.Digest.String(), Blobs: len(blobs)}
+	for _, b := range blobs {
+		result.Bytes += b.Size
+	}
+	return result
 }
 
 // form is what a list is saved as.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -35,9 +36,18 @@ func (as form) document(root index.Manifest, names name.Reference) (index.Index,
 func namesOf(names name.Reference) map[string]string {
 	annotations := map[string]string{"org.opencontainers.image.ref.name": names.Name()}
 	if _, ok := names.(name.Tag); ok {
-		annotations["io.containerd.image.name"] = names.Name()
+		annotations["io.containerd.image.name"] = dockerName(names)
 	}
 	return annotations
+}
+
+// dockerName is a name in full as Docker and containerd have it: their name of
+// Docker Hub is another than that of its registry.
+func dockerName(names name.Reference) string {
+	if rest, ok := strings.CutPrefix(names.Name(), name.DefaultRegistry+"/"); ok {
+		return "docker.io/" + rest
+	}
+	return names.Name()
 }
 
 // packageIndex lists the images themselves, with their platforms, and says which
@@ -117,12 +127,17 @@ func (c *Client) contentOf(ctx context.Context, manifests []index.Manifest) ([]i
 		}
 		all = slices.Concat(all, parts, below)
 	}
+	return distinct(all), nil
+}
+
+// distinct returns each blob once, in order.
+func distinct(blobs []index.Blob) []index.Blob {
 	seen := map[v1.Hash]bool{}
-	return slices.DeleteFunc(all, func(b index.Blob) bool {
+	return slices.DeleteFunc(slices.Clone(blobs), func(b index.Blob) bool {
 		before := seen[b.Digest]
 		seen[b.Digest] = true
 		return before
-	}), nil
+	})
 }
 
 // parts returns a manifest and the blobs that it refers to itself.

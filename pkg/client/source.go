@@ -56,11 +56,14 @@ func parseSource(text string) (source, error) {
 	// What is no file may have credentials in front of its host.
 	s.origin = redact(ref)
 	s.typed = front + s.origin
-	if scheme == "" || scheme == "docker" {
+	switch scheme {
+	case "", "docker":
 		return s.inRegistry(rest)
+	case "docker-daemon":
+		return s.inDaemon(rest)
 	}
 	return source{}, index.Faultf(index.ErrUsage, fmt.Sprintf("source %q", s.typed),
-		"sources of the kind %q are not supported by this version; want a reference, docker://REFERENCE, a .cnb file, oci-archive:FILE or oci:DIR", scheme)
+		"sources of the kind %q are not supported by this version; want a reference, docker://REFERENCE, docker-daemon:REFERENCE, a .cnb file, oci-archive:FILE or oci:DIR", scheme)
 }
 
 func (s source) inRegistry(ref string) (source, error) {
@@ -73,6 +76,23 @@ func (s source) inRegistry(ref string) (source, error) {
 		return source{}, fmt.Errorf("source %q: %w", s.typed, err)
 	}
 	s.kind, s.ref, s.repo = index.SourceRegistry, ref, parsed.Context()
+	return s, nil
+}
+
+// inDaemon is what Docker's commands take: a reference, with the tag latest where
+// it has neither tag nor digest, or the ID of an image.
+func (s source) inDaemon(ref string) (source, error) {
+	s.kind, s.ref = index.SourceDaemon, ref
+	if _, err := v1.NewHash(ref); err == nil {
+		return s, nil
+	}
+	parsed, err := parseReference(ref)
+	if err != nil {
+		return source{}, fmt.Errorf("source %q: %w", s.typed, err)
+	}
+	if tag, ok := parsed.(name.Tag); ok && !strings.HasSuffix(ref, ":"+tag.TagStr()) {
+		s.ref += ":" + tag.TagStr()
+	}
 	return s, nil
 }
 
@@ -173,6 +193,8 @@ func (c *Client) reader(s source) Source {
 		return c.layouts
 	case s.kind == index.SourceArchive:
 		return c.archives
+	case s.kind == index.SourceDaemon:
+		return c.daemon
 	}
 	return c.registry
 }

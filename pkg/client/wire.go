@@ -3,11 +3,13 @@ package client
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/buildpacks-community/pack-manifest/internal/buildpackage"
+	"github.com/buildpacks-community/pack-manifest/internal/daemon"
 	"github.com/buildpacks-community/pack-manifest/internal/layout"
 	"github.com/buildpacks-community/pack-manifest/internal/registry"
 	"github.com/buildpacks-community/pack-manifest/internal/store"
@@ -21,6 +23,7 @@ var (
 	_ Source   = layout.Transports{}
 	_ Writer   = layout.Writers{}
 	_ Blobs    = (*registry.Client)(nil)
+	_ Daemon   = (*daemon.Client)(nil)
 )
 
 // Settings is what the world outside says to a client that [Open] makes.
@@ -30,13 +33,14 @@ type Settings struct {
 	Insecure  bool                // allow plain HTTP and TLS that cannot be verified
 	Jobs      int                 // requests in flight at most; 0 for DefaultJobs
 	UserAgent string
+	Temp      string // folder for the images of a Docker daemon while they are read; empty for the system's
 	Command   string // what others are told that waits for a list
 	Now       func() time.Time
 	Log       func(request string) // told of each request, a line; nil for nobody
 }
 
 // Open returns a client that keeps lists in pack's folder and speaks with
-// registries as Docker's configuration says. It does no I/O.
+// registries and a Docker daemon as Docker's configuration says. It does no I/O.
 func Open(s Settings, options ...Option) *Client {
 	if s.Jobs == 0 {
 		s.Jobs = DefaultJobs
@@ -47,9 +51,12 @@ func Open(s Settings, options ...Option) *Client {
 	lists := store.New(store.Options{
 		Root: filepath.Join(s.Home, "manifests"), RuntimeDir: s.Env("XDG_RUNTIME_DIR"), Command: s.Command,
 	})
+	docker := daemon.New(daemon.Options{
+		Env: s.Env, Temp: s.Temp, UserAgent: s.UserAgent, Log: s.Log, Layout: layout.Partial{}.Resolve,
+	})
 	wired := []Option{
 		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(layout.Archives{}),
-		WithLayouts(layout.Transports{}), WithWriter(layout.Writers{Jobs: s.Jobs}), WithBlobs(reg), WithJobs(s.Jobs),
+		WithLayouts(layout.Transports{}), WithWriter(layout.Writers{Jobs: s.Jobs}), WithBlobs(reg), WithDaemon(docker), WithJobs(s.Jobs),
 		WithRulebook(packageRules), WithDescriber(describe),
 	}
 	return New(append(wired, options...)...)
@@ -89,10 +96,14 @@ func logger(log func(string)) func(registry.Request) {
 	}
 }
 
-// Close ends the connections to registries.
+// Close ends the connections to registries and a Docker daemon, and deletes what
+// was saved of its images.
 func (c *Client) Close() {
 	if closer, ok := c.registry.(interface{ Close() }); ok {
 		closer.Close()
+	}
+	if closer, ok := c.daemon.(io.Closer); ok {
+		_ = closer.Close() //nolint:errcheck // the work is done, and a temporary file is nothing to fail for
 	}
 }
 
