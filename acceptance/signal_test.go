@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -125,6 +126,41 @@ func TestSignalEndsHelper(t *testing.T) {
 			t.Fatalf("the helper, process %s, still runs", pid)
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestSignalDocker: a signal ends a command that waits for a Docker daemon, and
+// nothing of the image is left.
+func TestSignalDocker(t *testing.T) {
+	t.Parallel()
+	d, waits := testhelpers.NewDaemon(t), make(chan struct{})
+	testhelpers.Saved{Ref: "acme/bp:1", Image: numbered(t, 0)}.In(t, d)
+	d.Handle = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/images/get") {
+			return false
+		}
+		if flusher, ok := w.(http.Flusher); ok {
+			flusher.Flush()
+		}
+		close(waits)
+		<-r.Context().Done()
+		return true
+	}
+	now := func() bool {
+		select {
+		case <-waits:
+			return true
+		default:
+			return false
+		}
+	}
+	h := newHome(t).with("DOCKER_HOST=" + d.Host)
+	r := h.interrupted(t, syscall.SIGINT, now, "create", "acme/bp:1", "docker-daemon:acme/bp:1")
+	if r.code != 130 || r.stdout != "" || r.stderr != "ERROR: interrupted (interrupt): nothing was written\n" {
+		t.Errorf("it exits with %d, prints %q and says %q", r.code, r.stdout, r.stderr)
+	}
+	if left, err := os.ReadDir(h.path("tmp")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
