@@ -23,17 +23,19 @@ import (
 
 // backend makes go-containerregistry's registry behave as those in the field
 // do: a blob belongs to the repositories that it was put or mounted into,
-// mounting works, ranges work, a manifest is refused when content that it needs
+// mounting works, ranges work, uploads go on where they broke off, a manifest is refused when content that it needs
 // is missing or when it is put under a digest that is not its own.
 type backend struct {
-	blobs *blobStore
-	next  http.Handler
+	blobs   *blobStore
+	uploads *uploads
+	next    http.Handler
 }
 
 func newBackend(tb testing.TB, referrers bool) *backend {
 	tb.Helper()
 	blobs := &blobStore{dir: tb.TempDir(), has: map[string]map[v1.Hash]bool{}}
-	return &backend{blobs: blobs, next: registry.New(
+	incoming := &uploads{blobs: blobs, open: map[string]*incoming{}}
+	return &backend{blobs: blobs, uploads: incoming, next: registry.New(
 		registry.Logger(log.New(io.Discard, "", 0)),
 		registry.WithBlobHandler(blobs),
 		registry.WithReferrersSupport(referrers),
@@ -53,6 +55,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	digest, err := v1.NewHash(target)
 	switch {
 	case parts[2] == "blobs" && r.Method == http.MethodPost && b.mount(w, r, repository):
+	case parts[2] == "blobs" && b.uploads.serve(w, r, repository, target):
 	case parts[2] == "blobs" && err == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		b.serveBlob(w, r, repository, digest)
 	case parts[2] == "manifests" && r.Method == http.MethodPut:

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"sync"
+	"testing/iotest"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -178,6 +179,28 @@ func Late() Action {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		ask(next, r)
 		resetConn(w)
+	}
+}
+
+// CutUpload lets the registry see some bytes of what the client sends, then
+// resets the connection without an answer.
+func CutUpload(after int64) Action {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		r.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.Body, after), iotest.ErrReader(io.ErrUnexpectedEOF)))
+		ask(next, r)
+		resetConn(w)
+	}
+}
+
+// TooLarge answers 413 to a request with a body of more than limit bytes, as a
+// proxy does, without reading it.
+func TooLarge(limit int64) Action {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.ContentLength > limit {
+			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+			return
+		}
+		next.ServeHTTP(w, r)
 	}
 }
 
