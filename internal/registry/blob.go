@@ -14,11 +14,12 @@ import (
 // Blob returns the content of a blob of a repository, which must be closed. It
 // is streamed, and checked against the digest and size of d: content that is
 // not what d says ends in an error of the kind index.ErrInvalid instead of
-// io.EOF, before its last byte. Other errors are as with [Client.Fetch]. A
-// connection that breaks off while reading is not made again.
+// io.EOF, before its last byte. Other errors are as with [Client.Fetch]. Where a
+// connection breaks off while reading, another one goes on from there, within
+// the limits of all requests.
 func (c *Client) Blob(ctx context.Context, repo name.Repository, d v1.Descriptor) (io.ReadCloser, error) {
 	thing := repo.Name() + "@" + d.Digest.String()
-	rc, err := c.open(ctx, index.Step{Digest: d.Digest, Size: d.Size, From: repo})
+	rc, err := c.source(index.Step{Digest: d.Digest, Size: d.Size, From: repo}).from(ctx, 0)
 	if err != nil {
 		return nil, classify(ctx, thing, err)
 	}

@@ -61,8 +61,12 @@ type Timeouts struct {
 	Dial   time.Duration // for a connection; 10 s
 	TLS    time.Duration // for a TLS handshake; 10 s
 	Header time.Duration // for an answer to a request that was sent; 30 s
-	Idle   time.Duration // for progress in sending or receiving; 30 s
-	Retry  time.Duration // for a request with all its repetitions; 5 min
+	// HeaderPerMB is how much longer the answer to a blob may take for each of
+	// its million bytes; 100 ms, which is a registry that digests and stores 10 MB
+	// in a second, the least that disks and storage services do.
+	HeaderPerMB time.Duration
+	Idle        time.Duration // for progress in sending or receiving; 30 s
+	Retry       time.Duration // for a request with all its repetitions; 5 min
 }
 
 // Client speaks with registries. It is safe for concurrent use. Make it with
@@ -141,6 +145,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	set(&t.Dial, 10*time.Second)
 	set(&t.TLS, 10*time.Second)
 	set(&t.Header, 30*time.Second)
+	set(&t.HeaderPerMB, 100*time.Millisecond)
 	set(&t.Idle, 30*time.Second)
 	set(&t.Retry, 5*time.Minute)
 	return t

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -102,44 +103,94 @@ func answered(resp *http.Response, now func() time.Time) outcome {
 // repeat calls try until it succeeds, fails for good, or was called too often or
 // for too long.
 func (r *retrier) repeat(ctx context.Context, try func() (outcome, error)) error {
-	began := r.opts.Now()
-	for tries := 1; ; tries++ {
+	for tries := r.tries(); ; {
 		o, err := try()
-		if !o.transient || tries == maxTries || ctx.Err() != nil {
-			return err
-		}
-		wait := o.after
-		if wait == unsaid {
-			wait = r.opts.Jitter(firstBackoff << (tries - 1))
-		}
-		spent := r.opts.Now().Sub(began)
-		if spent+wait > r.opts.Timeouts.Retry {
-			if o.after == unsaid {
-				return err
-			}
-			return &waitError{wait: wait, left: r.opts.Timeouts.Retry - spent, err: err}
-		}
-		if err := r.opts.Sleep(ctx, wait); err != nil {
+		again, err := tries.wait(ctx, o, err)
+		if !again {
 			return err
 		}
 	}
 }
 
-// do is repeat for work of several requests, which are not repeated one by one.
-func (r *retrier) do(ctx context.Context, work func(context.Context) error) error {
-	ctx = context.WithValue(ctx, keyOnce, true)
-	return r.repeat(ctx, func() (outcome, error) {
-		err := work(ctx)
-		var answer *answerError
-		switch {
-		case err == nil:
-			return outcome{}, nil
-		case errors.As(err, &answer):
-			return outcome{transient: transientStatus(answer.status), after: answer.after}, err
-		}
-		return outcome{transient: isTransient(err), after: unsaid}, err
-	})
+// minProgress is how much further work must come for its tries to be counted
+// anew, in bytes. Whoever gives that much before each failure gives everything
+// in the end; whoever gives less is given up on.
+const minProgress = 1 << 20
+
+// tries is what a piece of work may still be tried: so often, and for so long.
+// It is safe for concurrent use.
+type tries struct {
+	retry *retrier
+
+	mu    sync.Mutex
+	made  int
+	began time.Time
+	at    int64 // how far the work was when counting began
 }
+
+func (r *retrier) tries() *tries { return &tries{retry: r, began: r.opts.Now()} }
+
+// reached says how far the work is, in bytes.
+func (t *tries) reached(at int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at-t.at >= minProgress {
+		t.made, t.began, t.at = 0, t.retry.opts.Now(), at
+	}
+}
+
+// wait waits until it is time to try again after o. Where there is no more try,
+// again is false, and the error says why.
+func (t *tries) wait(ctx context.Context, o outcome, err error) (again bool, _ error) {
+	opts := t.retry.opts
+	t.mu.Lock()
+	t.made++
+	made, spent := t.made, opts.Now().Sub(t.began)
+	t.mu.Unlock()
+	if !o.transient || made >= maxTries || ctx.Err() != nil {
+		return false, err
+	}
+	wait := o.after
+	if wait == unsaid {
+		wait = opts.Jitter(firstBackoff << (made - 1))
+	}
+	if spent+wait > opts.Timeouts.Retry {
+		if o.after == unsaid {
+			return false, err
+		}
+		return false, &waitError{wait: wait, left: opts.Timeouts.Retry - spent, err: err}
+	}
+	if err := opts.Sleep(ctx, wait); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// once is the context of a request that is not repeated by itself, since it is a
+// part of work that is.
+func once(ctx context.Context) context.Context { return context.WithValue(ctx, keyOnce, true) }
+
+// outcomeOf says whether work of several requests is worth another try.
+func outcomeOf(err error) outcome {
+	var answer *answerError
+	var spent *spentError
+	switch {
+	case err == nil, errors.As(err, &spent):
+		return outcome{}
+	case errors.As(err, &answer):
+		return outcome{transient: transientStatus(answer.status), after: answer.after}
+	}
+	return outcome{transient: isTransient(err), after: unsaid}
+}
+
+// spentError is a failure that was followed by as many tries as there may be.
+type spentError struct{ err error }
+
+// Error implements error.
+func (e *spentError) Error() string { return e.err.Error() }
+
+// Unwrap returns what the last try came to.
+func (e *spentError) Unwrap() error { return e.err }
 
 func transientStatus(status int) bool {
 	switch status {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -22,7 +23,28 @@ type session struct {
 	client *http.Client
 	repo   name.Repository
 	scheme string
+
+	inParts  atomic.Bool // large blobs must come in parts
+	unusable sync.Map    // repositories that mounting from is denied, by name
 }
+
+// parts reports whether large blobs are to be sent in parts.
+func (s *session) parts() bool { return s.inParts.Load() }
+
+// sentIn notes what it took to send a blob.
+func (s *session) sentIn(parts bool) {
+	if parts {
+		s.inParts.Store(true)
+	}
+}
+
+// unmounted reports whether mounting from a repository is known to be denied.
+func (s *session) unmounted(from name.Repository) bool {
+	_, ok := s.unusable.Load(from.Name())
+	return ok
+}
+
+func (s *session) dontMount(from name.Repository) { s.unusable.Store(from.Name(), true) }
 
 // url returns the address of something in the repository.
 func (s *session) url(kind, of string) *url.URL {

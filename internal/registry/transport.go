@@ -9,11 +9,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // newTransport builds the one transport of a client. Nothing else opens
@@ -21,10 +19,9 @@ import (
 func newTransport(opts Options, named *hostSet) *http.Transport {
 	dial := &dialer{opts: opts, named: named}
 	return &http.Transport{
-		Proxy:                 dial.proxy,
-		DialContext:           dial.dial,
-		TLSHandshakeTimeout:   opts.Timeouts.TLS,
-		ResponseHeaderTimeout: opts.Timeouts.Header,
+		Proxy:               dial.proxy,
+		DialContext:         dial.dial,
+		TLSHandshakeTimeout: opts.Timeouts.TLS,
 		// A connection without progress is closed, and one that nobody uses makes
 		// none: let go of it before that happens.
 		IdleConnTimeout:     opts.Timeouts.Idle * 2 / 3,
@@ -127,65 +124,4 @@ func isLoopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(h)
 	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// watchedConn is a connection whose reads and writes fail once there was no
-// progress in either direction for a while.
-type watchedConn struct {
-	net.Conn
-	idle  time.Duration
-	timer *time.Timer
-}
-
-func watch(conn net.Conn, idle time.Duration) net.Conn {
-	expire := func() {
-		// Any time in the past makes pending and later reads and writes fail; that
-		// of a closed connection cannot be set, and need not be.
-		_ = conn.SetDeadline(time.Unix(1, 0)) //nolint:errcheck // see above
-	}
-	return &watchedConn{Conn: conn, idle: idle, timer: time.AfterFunc(idle, expire)}
-}
-
-// Read implements net.Conn.
-func (w *watchedConn) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
-	w.progress(n)
-	return n, w.explain(err)
-}
-
-// Write implements net.Conn. A large write makes progress in parts that are not
-// seen here, so it is split.
-func (w *watchedConn) Write(p []byte) (int, error) {
-	const part = 16 << 10
-	written := 0
-	w.timer.Reset(w.idle)
-	for written < len(p) {
-		n, err := w.Conn.Write(p[written:min(written+part, len(p))])
-		written += n
-		w.progress(n)
-		if err != nil {
-			return written, w.explain(err)
-		}
-	}
-	return written, nil
-}
-
-// explain says whose deadline it was: nobody else sets one.
-func (w *watchedConn) explain(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("%w for %s: %w", errStalled, w.idle, err)
-	}
-	return err
-}
-
-func (w *watchedConn) progress(n int) {
-	if n > 0 {
-		w.timer.Reset(w.idle)
-	}
-}
-
-// Close implements net.Conn.
-func (w *watchedConn) Close() error {
-	w.timer.Stop()
-	return w.Conn.Close()
 }

@@ -47,7 +47,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		release()
 	})
-	resp, err := w.send(ctx, req)
+	resp, err := w.send(ctx, req, cancel)
 	if err != nil {
 		end()
 		return nil, err
@@ -59,7 +59,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (w *wire) send(ctx context.Context, req *http.Request) (*http.Response, error) {
+func (w *wire) send(ctx context.Context, req *http.Request, cancel context.CancelCauseFunc) (*http.Response, error) {
 	out := req.Clone(ctx)
 	if err := refreshBody(out); err != nil {
 		return nil, err
@@ -70,12 +70,19 @@ func (w *wire) send(ctx context.Context, req *http.Request) (*http.Response, err
 	}
 	// What goes wrong on a connection that was idle may be that it was dead.
 	reused := false
+	answer := &waiting{most: w.patience(req), late: cancel}
 	out = out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused },
+		GotConn:      func(info httptrace.GotConnInfo) { reused = info.Reused; answer.on(info.Conn) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { answer.begin() },
 	}))
 	began := w.opts.Now()
 	resp, err := w.inner.RoundTrip(out)
-	if err != nil && reused {
+	answer.end()
+	switch {
+	case err == nil:
+	case errors.Is(context.Cause(ctx), errNoAnswer):
+		err = fmt.Errorf("%w after %s", errNoAnswer, answer.most)
+	case reused:
 		err = fmt.Errorf("%w: %w", errBroken, err)
 	}
 	entry := Request{Method: req.Method, URL: redact(req.URL), Duration: w.opts.Now().Sub(began), Err: err}
@@ -233,4 +240,5 @@ const (
 	keyOnce   contextKey = "once"   // who asks repeats it, with what comes before it
 	keyStream contextKey = "stream" // its answer is too long to be kept
 	keySent   contextKey = "sent"   // who is told of the blob that it sends
+	keySize   contextKey = "size"   // the bytes of the blob that is complete with it, an int64
 )

@@ -1,0 +1,196 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// errPart is an answer that is another part of a blob than was asked for.
+var errPart = errors.New("the registry answered with another part of the blob")
+
+// openRemote returns the bytes of a blob of a repository from an offset on. Where
+// the connection breaks off, it is made again for the rest, as often as tries
+// allow.
+func (c *Client) openRemote(ctx context.Context, s index.Step, from int64, tries *tries) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &ranged{client: c, ctx: ctx, cancel: cancel, step: s, tries: tries, at: from}
+	if ctx.Value(keyHeld) != nil {
+		// Somebody is being sent what is read here, and gives up on who is silent.
+		r.patience = c.opts.Timeouts.Idle / 3
+	}
+	for {
+		err := r.open()
+		if err == nil {
+			return r, nil
+		}
+		if err = r.again(err); err != nil {
+			cancel()
+			return nil, err
+		}
+	}
+}
+
+// ranged reads a blob of a repository over as many requests as it takes.
+type ranged struct {
+	client   *Client
+	ctx      context.Context //nolint:containedctx // of the requests that the reader makes
+	cancel   context.CancelFunc
+	step     index.Step
+	tries    *tries
+	patience time.Duration // how long one wait may be; 0 for any time
+	at       int64
+	whole    bool // the registry does not give parts
+
+	mu     sync.Mutex
+	body   io.ReadCloser
+	closed bool
+}
+
+// Read implements io.Reader.
+func (r *ranged) Read(p []byte) (int, error) {
+	for {
+		n, err := r.read(p)
+		r.at += int64(n)
+		if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, errBroken) {
+			return n, err
+		}
+		if r.at == r.step.Size && outcomeOf(err).transient {
+			return n, io.EOF // there is nothing left to be read
+		}
+		r.hold(nil)
+		if n > 0 {
+			return n, nil
+		}
+		if err = r.again(err); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (r *ranged) read(p []byte) (int, error) {
+	r.mu.Lock()
+	body := r.body
+	r.mu.Unlock()
+	if body == nil {
+		if err := r.open(); err != nil {
+			return 0, err
+		}
+		body = r.body
+	}
+	return body.Read(p)
+}
+
+// again waits until it is time for another try. An error ends the reading; one
+// that is worth a longer wait than there is time for here stays as it is.
+func (r *ranged) again(err error) error {
+	o := outcomeOf(err)
+	if r.patience > 0 && o.after > r.patience {
+		return err
+	}
+	r.tries.reached(r.at)
+	again, waited := r.tries.wait(r.ctx, o, err)
+	switch {
+	case again:
+		return nil
+	case o.transient && r.ctx.Err() == nil:
+		return &spentError{err: waited}
+	}
+	return waited
+}
+
+// open asks for what was not read yet.
+func (r *ranged) open() error {
+	session, err := r.client.connect(r.ctx, r.step.From)
+	if err != nil {
+		return err
+	}
+	from := r.at
+	if r.whole {
+		from = 0
+	}
+	body, at, err := r.client.rest(r.ctx, session, r.step.Digest, from)
+	if from > 0 && refusesParts(err) {
+		r.whole = true
+		body, at, err = r.client.rest(r.ctx, session, r.step.Digest, 0)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := io.CopyN(io.Discard, body, r.at-at); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("%w: %s ends before %d bytes", errContent, r.step.Digest, r.at)
+		}
+		return errors.Join(err, body.Close())
+	}
+	r.hold(body)
+	return nil
+}
+
+// hold takes the place of the answer that was read.
+func (r *ranged) hold(body io.ReadCloser) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.body
+	if r.body = body; r.closed {
+		old, r.body = body, nil
+	}
+	if old != nil {
+		_ = old.Close() //nolint:errcheck // it broke off, or is not wanted any more
+	}
+}
+
+// Close implements io.Closer.
+func (r *ranged) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.hold(nil)
+	r.cancel()
+	return nil
+}
+
+// rest asks for a blob from an offset on, and returns it from where the answer
+// begins: there, or at its start.
+func (c *Client) rest(ctx context.Context, s *session, digest v1.Hash, from int64) (body io.ReadCloser, at int64, err error) {
+	ctx = context.WithValue(once(ctx), keyStream, true)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url("blobs", digest.String()).String(), http.NoBody)
+	if err != nil {
+		return nil, 0, err
+	}
+	if from > 0 {
+		req.Header.Set("Range", "bytes="+strconv.FormatInt(from, 10)+"-")
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return resp.Body, 0, nil
+	case resp.StatusCode != http.StatusPartialContent || from == 0:
+		return nil, 0, c.unexpected(resp)
+	case !strings.HasPrefix(resp.Header.Get("Content-Range"), "bytes "+strconv.FormatInt(from, 10)+"-"):
+		return nil, 0, errors.Join(errPart, resp.Body.Close())
+	}
+	return resp.Body, from, nil
+}
+
+// refusesParts reports whether a registry gives the whole of a blob only.
+func refusesParts(err error) bool {
+	var answer *answerError
+	if errors.As(err, &answer) {
+		return isOfTheWay(answer.status, http.StatusBadRequest, http.StatusRequestedRangeNotSatisfiable) && answer.status != http.StatusNotFound
+	}
+	return errors.Is(err, errPart)
+}
