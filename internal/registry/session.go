@@ -155,28 +155,66 @@ func (c *Client) ping(ctx context.Context, registry name.Registry) (*transport.C
 	})
 }
 
-// authenticate returns a transport that adds credentials to requests. A token
-// that the server calls access_token is one too (the OAuth2 answer of
-// https://distribution.github.io/distribution/spec/auth/token/); FromToken knows
-// the other name only.
+// authenticate returns a transport that adds credentials to requests.
 func (c *Client) authenticate(
 	ctx context.Context, registry name.Registry, auth authn.Authenticator, challenge *transport.Challenge, scopes []string,
 ) (http.RoundTripper, error) {
-	token := &transport.Token{}
 	if strings.EqualFold(challenge.Scheme, "bearer") {
-		var err error
-		if token, err = c.token(ctx, registry, auth, challenge, scopes); err != nil {
-			return nil, err
-		}
+		return c.bearer(ctx, registry, auth, challenge, scopes)
 	}
-	authenticated, err := transport.FromToken(registry, auth, c.retry, challenge, token)
+	basic, err := transport.FromToken(registry, auth, c.retry, challenge, &transport.Token{})
 	if err != nil {
 		return nil, &index.Fault{Kind: index.ErrRefused, Thing: "registry " + registry.RegistryStr(), Cause: err}
 	}
-	return authenticated, nil
+	if challenge.Scheme != "" {
+		return basic, nil
+	}
+	meet := func(ctx context.Context, later *transport.Challenge) (http.RoundTripper, error) {
+		return c.bearer(ctx, registry, auth, later, scopes)
+	}
+	return &unasked{inner: basic, registry: address(registry, challenge), meet: meet, later: newMemo[http.RoundTripper]()}, nil
 }
 
-func (c *Client) token(
+// bearer returns a transport with a token, which is asked for now.
+func (c *Client) bearer(
+	ctx context.Context, registry name.Registry, auth authn.Authenticator, challenge *transport.Challenge, scopes []string,
+) (http.RoundTripper, error) {
+	exchange := func(ctx context.Context, scopes []string) (*transport.Token, error) {
+		return c.exchange(ctx, registry, auth, challenge, scopes)
+	}
+	token, err := exchange(ctx, scopes)
+	if isDenied(err) && len(scopes) > 1 {
+		// Some give nothing where they do not give all. The first is for writing.
+		scopes = scopes[:1]
+		token, err = exchange(ctx, scopes)
+	}
+	if err != nil {
+		return nil, tokenFault(ctx, registry, err)
+	}
+	away, err := transport.FromToken(registry, auth, c.retry, challenge, token)
+	if err != nil {
+		return nil, &index.Fault{Kind: index.ErrRefused, Thing: "registry " + registry.RegistryStr(), Cause: err}
+	}
+	return &bearer{
+		inner: c.retry, away: away, registry: address(registry, challenge), exchange: exchange,
+		busy: make(chan struct{}, 1), token: token.Token, scopes: scopes,
+	}, nil
+}
+
+// address returns where a registry is.
+func address(registry name.Registry, challenge *transport.Challenge) *url.URL {
+	u := &url.URL{Scheme: "https", Host: registry.RegistryStr()}
+	if challenge.Insecure {
+		u.Scheme = "http"
+	}
+	return u
+}
+
+// exchange asks for a token, or returns the one that was given in place of
+// credentials. A token that the server calls access_token is one too (the OAuth2
+// answer of https://distribution.github.io/distribution/spec/auth/token/);
+// FromToken knows the other name only.
+func (c *Client) exchange(
 	ctx context.Context, registry name.Registry, auth authn.Authenticator, challenge *transport.Challenge, scopes []string,
 ) (*transport.Token, error) {
 	given, err := authn.Authorization(ctx, auth)
@@ -186,9 +224,11 @@ func (c *Client) token(
 	if given.RegistryToken != "" {
 		return &transport.Token{Token: given.RegistryToken}, nil
 	}
+	// What is special about a request is not so of one for the token that it needs.
+	ctx = context.WithValue(context.WithValue(ctx, keyOnce, nil), keyStream, nil)
 	token, err := transport.Exchange(ctx, registry, auth, c.retry, scopes, challenge)
 	if err != nil {
-		return nil, tokenFault(ctx, registry, err)
+		return nil, err
 	}
 	if token.AccessToken != "" {
 		token.Token = token.AccessToken
