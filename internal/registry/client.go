@@ -158,7 +158,7 @@ func (t Timeouts) withDefaults() Timeouts {
 func (c *Client) WillPublish(to name.Repository, from []name.Repository) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pushes[to.Name()] = pushScopes(to, from)
+	c.pushes[keyOf(to)] = pushScopes(to, from)
 	c.target = &to
 }
 
@@ -169,7 +169,7 @@ func pushScopes(to name.Repository, from []name.Repository) []string {
 	size := len(scopes[0])
 	for _, f := range from {
 		scope := f.Scope(transport.PullScope)
-		if f.RegistryStr() != to.RegistryStr() || f.Name() == to.Name() || slices.Contains(scopes, scope) {
+		if !sameRegistry(f, to) || sameRepository(f, to) || slices.Contains(scopes, scope) {
 			continue
 		}
 		if size += len(scope); size > maxScopes {
@@ -185,8 +185,8 @@ func pushScopes(to name.Repository, from []name.Repository) []string {
 func (c *Client) preparePush(to name.Repository, from []name.Repository) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.pushes[to.Name()]; !ok {
-		c.pushes[to.Name()] = pushScopes(to, from)
+	if _, ok := c.pushes[keyOf(to)]; !ok {
+		c.pushes[keyOf(to)] = pushScopes(to, from)
 	}
 }
 
@@ -194,14 +194,14 @@ func (c *Client) preparePush(to name.Repository, from []name.Repository) {
 func (c *Client) note(repo name.Repository, digest v1.Hash) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.resolved[repo.Name()+"@"+digest.String()] = true
+	c.resolved[keyOf(repo)+"@"+digest.String()] = true
 }
 
 // noted reports whether this client found a manifest in a repository.
 func (c *Client) noted(repo name.Repository, digest v1.Hash) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.resolved[repo.Name()+"@"+digest.String()]
+	return c.resolved[keyOf(repo)+"@"+digest.String()]
 }
 
 // maxRedirects is how many redirects are followed in a row.

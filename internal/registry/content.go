@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -108,7 +109,7 @@ func (pl *planning) complete(m index.Manifest) error {
 func (pl *planning) blob(m index.Manifest, manifest v1.Manifest, d v1.Descriptor) (index.Step, error) {
 	step := index.Step{Kind: index.StepUpload, Digest: d.Digest, Size: d.Size, To: pl.to.repo}
 	repo, remote := m.Origin.Repo()
-	if remote && repo.RegistryStr() == pl.to.repo.RegistryStr() && repo.Name() != pl.to.repo.Name() {
+	if remote && sameRegistry(repo, pl.to.repo) && !sameRepository(repo, pl.to.repo) {
 		step.Kind, step.From = index.StepMount, repo
 		return step, nil
 	}
@@ -136,5 +137,16 @@ func atHand(m index.Manifest, manifest v1.Manifest, d v1.Descriptor) (index.Blob
 	return index.Blob{}, false
 }
 
-// sameRepository compares repositories by their full names.
-func sameRepository(a, b name.Repository) bool { return a.Name() == b.Name() }
+// sameRegistry compares the hosts of repositories, in which case does not matter
+// (RFC 3986, section 3.2.2).
+func sameRegistry(a, b name.Repository) bool {
+	return strings.EqualFold(a.RegistryStr(), b.RegistryStr())
+}
+
+// sameRepository compares repositories by their hosts and names.
+func sameRepository(a, b name.Repository) bool { return keyOf(a) == keyOf(b) }
+
+// keyOf returns the full name of a repository as it is in maps.
+func keyOf(repo name.Repository) string {
+	return strings.ToLower(repo.RegistryStr()) + "/" + repo.RepositoryStr()
+}

@@ -159,7 +159,7 @@ func ended(ctx context.Context) error {
 
 // isProtocol reports whether a registry did what the protocol does not provide.
 func isProtocol(err error) bool {
-	for _, e := range []error{errDowngrade, errTooLong, errRedirects, errLocation, errStored, errNotStored, errNextPage} {
+	for _, e := range []error{errDowngrade, errTooLong, errRedirects, errLocation, errKept, errStored, errNotStored, errNextPage} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -12,8 +13,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -143,4 +147,36 @@ func remove(t *testing.T, reg *testhelpers.Registry, path string) {
 	if err != nil || resp.StatusCode != http.StatusAccepted {
 		t.Fatalf("delete %s: %v", path, err)
 	}
+}
+
+// kept waits until a registry behind another has so many bytes of the upload
+// that was cut last: it learns of the end of a connection when it does.
+type kept struct {
+	reg  *testhelpers.Registry
+	host string
+	want int64
+}
+
+func (k *kept) wait(ctx context.Context, _ time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	requests := k.reg.Requests()
+	last := requests[slices.IndexFunc(requests, func(r testhelpers.Request) bool { return r.BytesIn >= k.want })]
+	for ctx.Err() == nil {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+k.host+last.Path+"?"+last.RawQuery, http.NoBody)
+		if err != nil {
+			return err
+		}
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+		if err != nil {
+			return err
+		}
+		if err := resp.Body.Close(); err != nil {
+			return err
+		}
+		if resp.Header.Get("Range") == "0-"+strconv.FormatInt(k.want-1, 10) {
+			return nil
+		}
+	}
+	return ctx.Err()
 }

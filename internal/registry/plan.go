@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -25,7 +26,7 @@ func destinations(to []name.Tag) []destination {
 	var all []destination
 	for _, tag := range to {
 		repo := tag.Repository
-		i := slices.IndexFunc(all, func(d destination) bool { return d.repo.Name() == repo.Name() })
+		i := slices.IndexFunc(all, func(d destination) bool { return sameRepository(d.repo, repo) })
 		if i < 0 {
 			i = len(all)
 			all = append(all, destination{repo: repo})
@@ -86,7 +87,7 @@ func mountSent(steps []index.Step) {
 		if s.Kind != index.StepUpload && s.Kind != index.StepMount {
 			continue
 		}
-		key := s.To.RegistryStr() + " " + s.Digest.String()
+		key := strings.ToLower(s.To.RegistryStr()) + " " + s.Digest.String()
 		first, ok := sent[key]
 		switch {
 		case !ok:
@@ -231,10 +232,10 @@ func height(m index.Manifest) int {
 // that was converted since has the origin but was not resolved.
 func (pl *planning) present(ctx context.Context, m index.Manifest) (bool, error) {
 	repo, ok := m.Origin.Repo()
-	if pl.fresh && ok && repo.Name() == pl.to.repo.Name() && pl.client.noted(repo, m.Digest) {
+	if pl.fresh && ok && sameRepository(repo, pl.to.repo) && pl.client.noted(repo, m.Digest) {
 		return true, nil
 	}
-	if pl.fresh && ok && repo.RegistryStr() == pl.to.repo.RegistryStr() && repo.Name() != pl.to.repo.Name() {
+	if pl.fresh && ok && sameRegistry(repo, pl.to.repo) && !sameRepository(repo, pl.to.repo) {
 		return false, nil
 	}
 	there, sure, err := pl.client.head(ctx, pl.session, m)

@@ -135,9 +135,11 @@ func TestPublishFaults(t *testing.T) {
 		{name: "R28 no mounting, 202", fault: testhelpers.Fault{Method: http.MethodPost, Match: mount, Do: withoutQuery()}},
 		{name: "R28 no mounting, 405", fault: testhelpers.Fault{Method: http.MethodPost, Match: mount, Do: unmounted(405)}},
 		{name: "R28 no mounting, 404", fault: testhelpers.Fault{Method: http.MethodPost, Match: mount, Do: unmounted(404)}},
+		{name: "R28 mounting denied, 403", fault: testhelpers.Fault{Method: http.MethodPost, Match: mount, Do: unmounted(403)}},
+		{name: "R28 mounting denied, 401", fault: testhelpers.Fault{Method: http.MethodPost, Match: mount, Do: unmounted(401)}},
 		{
-			name: "R28 mounting denied", fault: testhelpers.Fault{Method: http.MethodPost, Match: mount, Do: unmounted(403)},
-			want: index.ErrDenied, texts: []string{"403"},
+			name: "R28 mounting and sending denied", fault: testhelpers.Fault{Method: http.MethodPost, Match: mount, Do: testhelpers.Status(403, nil, quota)},
+			want: index.ErrDenied, texts: []string{"403", "a/list@sha256:", "quota"},
 		},
 		{name: "R28 mounting fails at first", fault: testhelpers.Fault{Method: http.MethodPost, Match: mount, Times: 3, Do: testhelpers.Status(503, nil, "")}},
 		{

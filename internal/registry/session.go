@@ -40,11 +40,11 @@ func (s *session) sentIn(parts bool) {
 
 // unmounted reports whether mounting from a repository is known to be denied.
 func (s *session) unmounted(from name.Repository) bool {
-	_, ok := s.unusable.Load(from.Name())
+	_, ok := s.unusable.Load(keyOf(from))
 	return ok
 }
 
-func (s *session) dontMount(from name.Repository) { s.unusable.Store(from.Name(), true) }
+func (s *session) dontMount(from name.Repository) { s.unusable.Store(keyOf(from), true) }
 
 // url returns the address of something in the repository.
 func (s *session) url(kind, of string) *url.URL {
@@ -63,7 +63,7 @@ func (c *Client) connect(ctx context.Context, repo name.Repository) (*session, e
 	c.mu.Lock()
 	target := c.target
 	c.mu.Unlock()
-	if target == nil || target.Name() == repo.Name() {
+	if target == nil || sameRepository(*target, repo) {
 		return c.session(ctx, repo)
 	}
 	var s *session
@@ -75,11 +75,11 @@ func (c *Client) connect(ctx context.Context, repo name.Repository) (*session, e
 
 func (c *Client) session(ctx context.Context, repo name.Repository) (*session, error) {
 	c.mu.Lock()
-	scopes, ok := c.pushes[repo.Name()]
+	scopes, ok := c.pushes[keyOf(repo)]
 	if !ok {
 		scopes = []string{repo.Scope(transport.PullScope)}
 	}
-	key := repo.Name() + " " + strings.Join(scopes, " ")
+	key := keyOf(repo) + " " + strings.Join(scopes, " ")
 	m, ok := c.sessions[key]
 	if !ok {
 		m = newMemo[*session]()
@@ -138,11 +138,12 @@ func (c *Client) registry(repo name.Repository) (name.Registry, error) {
 
 func (c *Client) ping(ctx context.Context, registry name.Registry) (*transport.Challenge, error) {
 	host := registry.RegistryStr()
+	key := strings.ToLower(host)
 	c.mu.Lock()
-	m, ok := c.pings[host]
+	m, ok := c.pings[key]
 	if !ok {
 		m = newMemo[*transport.Challenge]()
-		c.pings[host] = m
+		c.pings[key] = m
 	}
 	c.mu.Unlock()
 	return m.get(ctx, func(ctx context.Context) (*transport.Challenge, error) {

@@ -82,7 +82,7 @@ func (w *wire) send(ctx context.Context, req *http.Request, cancel context.Cance
 	case err == nil:
 	case errors.Is(context.Cause(ctx), errNoAnswer):
 		err = fmt.Errorf("%w after %s", errNoAnswer, answer.most)
-	case reused:
+	case reused && !isOfBody(err):
 		err = fmt.Errorf("%w: %w", errBroken, err)
 	}
 	entry := Request{Method: req.Method, URL: redact(req.URL), Duration: w.opts.Now().Sub(began), Err: err}
@@ -91,6 +91,13 @@ func (w *wire) send(ctx context.Context, req *http.Request, cancel context.Cance
 	}
 	w.opts.Log(entry)
 	return resp, err
+}
+
+// isOfBody reports whether a request failed because of what was to be sent, of
+// which its connection is innocent.
+func isOfBody(err error) bool {
+	var source *sourceError
+	return errors.As(err, &source) || errors.Is(err, errContent)
 }
 
 // allow refuses plain HTTP with hosts that are not this machine, and redirects
