@@ -69,7 +69,7 @@ func refusing(status int) testhelpers.Action {
 func TestReadsAreResumed(t *testing.T) {
 	t.Parallel()
 	const size, cut, once = 300_000, 100_000, "bytes=100000"
-	cutHere := testhelpers.Cut(cut)
+	cutHere, img := testhelpers.Cut(cut), large(t, size)
 	for _, row := range []struct {
 		name    string
 		actions []testhelpers.Action
@@ -102,7 +102,6 @@ func TestReadsAreResumed(t *testing.T) {
 			asked: []string{"", once}, want: index.ErrInvalid, text: "it should be sha256:",
 		},
 	} {
-		img := large(t, size)
 		for _, copied := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, copied %t", row.name, copied), func(t *testing.T) {
 				t.Parallel()
@@ -195,7 +194,8 @@ func TestFarInto(t *testing.T) {
 func TestManyCuts(t *testing.T) {
 	t.Parallel()
 	const cuts = 8
-	published(t, (cuts+1)*2*mib, func(reg *testhelpers.Registry) {
+	img := large(t, (cuts+1)*2*mib)
+	published(t, img, func(reg *testhelpers.Registry) {
 		reg.Inject(testhelpers.Fault{Method: http.MethodPut, Match: "/uploads/", Do: ofLarge(slices.Repeat([]testhelpers.Action{testhelpers.CutUpload(2 * mib)}, cuts)...)})
 	}, func(t *testing.T, reg *testhelpers.Registry, layer v1.Descriptor, err error) {
 		t.Helper()
@@ -209,7 +209,6 @@ func TestManyCuts(t *testing.T) {
 	t.Run("of a source", func(t *testing.T) {
 		t.Parallel()
 		from := testhelpers.NewRegistry(t)
-		img := large(t, (cuts+1)*2*mib)
 		from.Push(t, "a/source:0", img)
 		from.Inject(testhelpers.Fault{Method: http.MethodGet, Match: "/blobs/", Times: cuts, Do: testhelpers.Cut(2 * mib)})
 		m, _ := local(t, img)

@@ -79,12 +79,11 @@ func sent(reg *testhelpers.Registry) (methods string, bytes int64) {
 	return strings.Join(all, " "), bytes
 }
 
-// published publishes an image with a layer of that size to a registry that was
+// published publishes an image that large made to a registry that was
 // prepared for it, from a file and from another registry, and hands over what it
 // came to.
-func published(t *testing.T, size int64, prepare func(reg *testhelpers.Registry), check func(t *testing.T, reg *testhelpers.Registry, layer v1.Descriptor, err error), edits ...func(*registry.Options)) {
+func published(t *testing.T, img v1.Image, prepare func(reg *testhelpers.Registry), check func(t *testing.T, reg *testhelpers.Registry, layer v1.Descriptor, err error), edits ...func(*registry.Options)) {
 	t.Helper()
-	img := large(t, size)
 	for _, remote := range []bool{false, true} {
 		t.Run("remote "+strconv.FormatBool(remote), func(t *testing.T) {
 			t.Parallel()
@@ -124,6 +123,7 @@ func TestUploadsAreResumed(t *testing.T) {
 	t.Parallel()
 	const size, cut = 300_000, 100_000
 	once, status := []testhelpers.Action{testhelpers.CutUpload(cut)}, testhelpers.Status
+	img := large(t, size)
 	for _, row := range []struct {
 		name  string
 		puts  []testhelpers.Action
@@ -149,7 +149,7 @@ func TestUploadsAreResumed(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			published(t, size, func(reg *testhelpers.Registry) {
+			published(t, img, func(reg *testhelpers.Registry) {
 				reg.Inject(testhelpers.Fault{Method: http.MethodPut, Match: "/uploads/", Do: ofLarge(row.puts...)})
 				if row.state != nil {
 					reg.Inject(testhelpers.Fault{Method: http.MethodGet, Match: "/uploads/", Times: 1, Do: row.state})
@@ -176,6 +176,7 @@ func TestUploadsAreResumed(t *testing.T) {
 func TestUploadsInParts(t *testing.T) {
 	t.Parallel()
 	const size = 20 * mib // more than one part
+	images := map[int64]v1.Image{size: large(t, size), 10 * mib: large(t, 10*mib), 300_000: large(t, 300_000)}
 	put, patch, status := http.MethodPut, http.MethodPatch, testhelpers.Status
 	type faults []func() testhelpers.Fault
 	asks := func(least string) func() testhelpers.Fault {
@@ -223,7 +224,7 @@ func TestUploadsInParts(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			published(t, row.size, func(reg *testhelpers.Registry) {
+			published(t, images[row.size], func(reg *testhelpers.Registry) {
 				for _, fault := range row.faults {
 					f := fault()
 					f.Match = "/uploads/"
