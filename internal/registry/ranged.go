@@ -60,17 +60,21 @@ type ranged struct {
 // Read implements io.Reader.
 func (r *ranged) Read(p []byte) (int, error) {
 	for {
-		n, err := r.read(p)
-		r.at += int64(n)
-		if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, errBroken) {
-			return n, err
-		}
-		if r.at == r.step.Size && outcomeOf(err).transient {
-			return n, io.EOF // there is nothing left to be read
-		}
-		r.hold(nil)
-		if n > 0 {
-			return n, nil
+		body, err := r.current()
+		if err == nil {
+			var n int
+			n, err = body.Read(p)
+			r.at += int64(n)
+			if err == nil || errors.Is(err, io.EOF) {
+				return n, err
+			}
+			if r.at == r.step.Size && outcomeOf(err).transient {
+				return n, io.EOF // there is nothing left to be read
+			}
+			r.hold(nil)
+			if n > 0 {
+				return n, nil
+			}
 		}
 		if err = r.again(err); err != nil {
 			return 0, err
@@ -78,17 +82,21 @@ func (r *ranged) Read(p []byte) (int, error) {
 	}
 }
 
-func (r *ranged) read(p []byte) (int, error) {
+// current returns the answer that is being read.
+func (r *ranged) current() (io.ReadCloser, error) {
 	r.mu.Lock()
-	body := r.body
+	body, closed := r.body, r.closed
 	r.mu.Unlock()
-	if body == nil {
-		if err := r.open(); err != nil {
-			return 0, err
-		}
-		body = r.body
+	switch {
+	case closed:
+		return nil, io.ErrClosedPipe
+	case body != nil:
+		return body, nil
 	}
-	return body.Read(p)
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	return r.current()
 }
 
 // again waits until it is time for another try. An error ends the reading; one
@@ -99,14 +107,17 @@ func (r *ranged) again(err error) error {
 		return err
 	}
 	r.tries.reached(r.at)
-	again, waited := r.tries.wait(r.ctx, o, err)
+	again, err := r.tries.wait(r.ctx, o, err)
 	switch {
 	case again:
 		return nil
-	case o.transient && r.ctx.Err() == nil:
-		return &spentError{err: waited}
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF // to a reader, the other is no error
 	}
-	return waited
+	if o.transient && r.ctx.Err() == nil {
+		return &spentError{err: err}
+	}
+	return err
 }
 
 // open asks for what was not read yet.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +54,9 @@ func shifted(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	next.ServeHTTP(w, r)
 }
 
+// hangUp ends the connection without a word.
+func hangUp(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
+
 // refusing answers a request for a part with a status.
 func refusing(status int) testhelpers.Action {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -85,6 +89,11 @@ func TestReadsAreResumed(t *testing.T) {
 		{name: "parts refused, 400", actions: []testhelpers.Action{cutHere, refusing(400), pass}, asked: []string{"", once, ""}},
 		{name: "another part", actions: []testhelpers.Action{cutHere, shifted, pass}, asked: []string{"", once, ""}},
 		{name: "busy meanwhile", actions: []testhelpers.Action{cutHere, testhelpers.Status(503, nil, ""), pass}, asked: []string{"", once, once}},
+		{name: "hung up on meanwhile", actions: []testhelpers.Action{cutHere, hangUp, hangUp, pass}, asked: []string{"", once, once, once}},
+		{
+			name: "R7 hung up on for good", actions: []testhelpers.Action{cutHere, hangUp},
+			asked: []string{"", once, once, once, once}, want: index.ErrUnreachable, text: "EOF",
+		},
 		{
 			name: "R7 cut always", actions: []testhelpers.Action{testhelpers.Cut(0)},
 			asked: slices.Repeat([]string{""}, 5), want: index.ErrUnreachable, text: "EOF",
@@ -161,8 +170,8 @@ func TestReadsThatMustWait(t *testing.T) {
 	if !slices.Contains(w.slept(), time.Minute) {
 		t.Errorf("slept %v", w.slept())
 	}
-	if got := asked(); len(got) != 3 {
-		t.Errorf("asked for %q", got)
+	if got, puts := asked(), reg.Count(http.MethodPut, "/uploads/"); len(got) != 3 || puts != 3 {
+		t.Errorf("asked for %q, and sent by %d PUTs, want 3 of each", got, puts)
 	}
 }
 
@@ -229,6 +238,29 @@ func TestManyCuts(t *testing.T) {
 			t.Errorf("%d tries, want 5", got)
 		}
 	})
+}
+
+// TestLongUploads: an upload that took longer than there is time for tries is
+// resumed all the same: the time is for what fails.
+func TestLongUploads(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	var late atomic.Int64
+	reg.Inject(testhelpers.Fault{Method: http.MethodPut, Match: "/uploads/", Do: ofLarge(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		late.Add(int64(time.Hour))
+		testhelpers.CutUpload(100_000)(w, r, next)
+	})})
+	began := time.Now()
+	c := newClient(t, jobs(1), func(o *registry.Options) {
+		o.Now = func() time.Time { return began.Add(time.Duration(late.Load())) }
+	})
+	m, _ := local(t, large(t, 300_000))
+	pub := publication(t, []index.Manifest{m}, reg.Host+"/a/list:1")
+	mustPublish(t, c, pub)
+	has(t, reg, "a/list", "1", pub.Index)
+	if methods, _ := sent(reg); methods != "PUT GET PUT" {
+		t.Errorf("it was sent by %q", methods)
+	}
 }
 
 // TestAFileThatChangesMeanwhile: what was sent before an upload broke off counts

@@ -103,7 +103,8 @@ func answered(resp *http.Response, now func() time.Time) outcome {
 // repeat calls try until it succeeds, fails for good, or was called too often or
 // for too long.
 func (r *retrier) repeat(ctx context.Context, try func() (outcome, error)) error {
-	for tries := r.tries(); ; {
+	tries := &tries{retry: r, began: r.opts.Now()}
+	for {
 		o, err := try()
 		again, err := tries.wait(ctx, o, err)
 		if !again {
@@ -124,18 +125,18 @@ type tries struct {
 
 	mu    sync.Mutex
 	made  int
-	began time.Time
-	at    int64 // how far the work was when counting began
+	began time.Time // zero until the first failure: to move bytes takes as long as it does
+	at    int64     // how far the work was when counting began
 }
 
-func (r *retrier) tries() *tries { return &tries{retry: r, began: r.opts.Now()} }
+func (r *retrier) tries() *tries { return &tries{retry: r} }
 
 // reached says how far the work is, in bytes.
 func (t *tries) reached(at int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if at-t.at >= minProgress {
-		t.made, t.began, t.at = 0, t.retry.opts.Now(), at
+		t.made, t.began, t.at = 0, time.Time{}, at
 	}
 }
 
@@ -144,7 +145,9 @@ func (t *tries) reached(at int64) {
 func (t *tries) wait(ctx context.Context, o outcome, err error) (again bool, _ error) {
 	opts := t.retry.opts
 	t.mu.Lock()
-	t.made++
+	if t.made++; t.began.IsZero() {
+		t.began = opts.Now()
+	}
 	made, spent := t.made, opts.Now().Sub(t.began)
 	t.mu.Unlock()
 	if !o.transient || made >= maxTries || ctx.Err() != nil {
