@@ -40,7 +40,7 @@ func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	challenge, ok := challengeOf(resp)
+	challenge, ok := challengeOf(req.Context(), resp)
 	if !ok || !strings.EqualFold(challenge.Scheme, "bearer") {
 		return resp, nil
 	}
@@ -125,7 +125,7 @@ func withToken(req *http.Request, token string) *http.Request {
 // challengeOf returns what a registry wants for credentials, where it wants any.
 // go-containerregistry reads challenges for its ping only, so it is given the
 // answer as that to a ping.
-func challengeOf(resp *http.Response) (challenge *transport.Challenge, ok bool) {
+func challengeOf(ctx context.Context, resp *http.Response) (challenge *transport.Challenge, ok bool) {
 	if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") == "" {
 		return nil, false
 	}
@@ -133,7 +133,7 @@ func challengeOf(resp *http.Response) (challenge *transport.Challenge, ok bool) 
 	if err != nil {
 		return nil, false
 	}
-	challenge, err = transport.Ping(context.Background(), registry, roundTripperFunc(func(req *http.Request) (*http.Response, error) {
+	challenge, err = transport.Ping(ctx, registry, roundTripperFunc(func(req *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: http.NoBody, Request: req}, nil
 	}))
 	return challenge, err == nil
@@ -168,7 +168,7 @@ func (u *unasked) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	challenge, ok := challengeOf(resp)
+	challenge, ok := challengeOf(req.Context(), resp)
 	if !ok || !strings.EqualFold(challenge.Scheme, "bearer") || !sameOrigin(req.URL, u.registry) {
 		return resp, nil
 	}

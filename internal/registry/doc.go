@@ -14,7 +14,8 @@
 //     never fetched.
 //   - Requests that can be repeated are, within limits of count and time, and as
 //     late as the registry asks for; everything stops soon after its context
-//     ends.
+//     ends. Blobs that broke off go on from there where the registry can, and are
+//     verified as a whole nevertheless.
 //   - [Client.Plan] reads only. [Client.Run] writes blobs, then children, then
 //     the list at its first tag, reads it back, and only then writes further
 //     tags: readers see the old list or the new one. What refers to children

@@ -60,26 +60,35 @@ type ranged struct {
 // Read implements io.Reader.
 func (r *ranged) Read(p []byte) (int, error) {
 	for {
-		body, err := r.current()
-		if err == nil {
-			var n int
-			n, err = body.Read(p)
-			r.at += int64(n)
-			if err == nil || errors.Is(err, io.EOF) {
-				return n, err
-			}
-			if r.at == r.step.Size && outcomeOf(err).transient {
-				return n, io.EOF // there is nothing left to be read
-			}
-			r.hold(nil)
-			if n > 0 {
-				return n, nil
-			}
+		n, err := r.read(p)
+		if n > 0 || err == nil || err == io.EOF { //nolint:errorlint // an error that wraps it is no end of a blob
+			return n, err
 		}
 		if err = r.again(err); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// read reads from one answer, and lets go of it when it fails.
+func (r *ranged) read(p []byte) (int, error) {
+	body, err := r.current()
+	if err != nil {
+		return 0, err
+	}
+	n, err := body.Read(p)
+	r.at += int64(n)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, err
+	}
+	r.hold(nil)
+	switch {
+	case r.at == r.step.Size && outcomeOf(err).transient:
+		return n, io.EOF // there is nothing left to be read
+	case n > 0:
+		return n, nil // what comes next is asked for then
+	}
+	return n, err
 }
 
 // current returns the answer that is being read.
@@ -199,9 +208,9 @@ func (c *Client) rest(ctx context.Context, s *session, digest v1.Hash, from int6
 
 // refusesParts reports whether a registry gives the whole of a blob only.
 func refusesParts(err error) bool {
-	var answer *answerError
-	if errors.As(err, &answer) {
-		return isOfTheWay(answer.status, http.StatusBadRequest, http.StatusRequestedRangeNotSatisfiable) && answer.status != http.StatusNotFound
+	if answer, ok := errors.AsType[*answerError](err); ok {
+		return answer.status != http.StatusNotFound &&
+			isOfTheWay(answer.status, http.StatusBadRequest, http.StatusRequestedRangeNotSatisfiable)
 	}
 	return errors.Is(err, errPart)
 }

@@ -76,7 +76,7 @@ func sent(reg *testhelpers.Registry) (methods string, bytes int64) {
 			all = append(all, r.Method+"0")
 		}
 	}
-	return strings.Join(all, " "), bytes
+	return strings.Join(all, "-"), bytes
 }
 
 // published publishes an image that large made to a registry that was
@@ -132,20 +132,20 @@ func TestUploadsAreResumed(t *testing.T) {
 		posts int   // beside that of the config
 		vain  int64 // bytes that were sent in vain
 	}{
-		{name: "cut once", puts: once, want: "PUT GET PUT", posts: 1},
-		{name: "cut twice", puts: slices.Repeat(once, 2), want: "PUT GET PUT GET PUT", posts: 1},
-		{name: "nothing was kept", puts: once, state: testhelpers.Header("Range", "0-0"), want: "PUT GET PUT", posts: 2, vain: cut},
-		{name: "the upload is gone", puts: once, state: status(404, nil, ""), want: "PUT GET PUT", posts: 2, vain: cut},
-		{name: "its state is not told", puts: once, state: status(405, nil, ""), want: "PUT GET PUT", posts: 2, vain: cut},
-		{name: "its state is too much", puts: once, state: testhelpers.Header("Range", "0-9999999"), want: "PUT GET PUT", posts: 2, vain: cut},
-		{name: "its state is of the middle", puts: once, state: testhelpers.Header("Range", "5-99999"), want: "PUT GET PUT", posts: 2, vain: cut},
-		{name: "its state is without a place", puts: once, state: testhelpers.Header("Location", ""), want: "PUT GET PUT", posts: 2, vain: cut},
-		{name: "its state comes late", puts: once, state: status(503, nil, ""), want: "PUT GET GET PUT", posts: 1},
+		{name: "cut once", puts: once, want: "PUT-GET-PUT", posts: 1},
+		{name: "cut twice", puts: slices.Repeat(once, 2), want: "PUT-GET-PUT-GET-PUT", posts: 1},
+		{name: "nothing was kept", puts: once, state: testhelpers.Header("Range", "0-0"), want: "PUT-GET-PUT", posts: 2, vain: cut},
+		{name: "the upload is gone", puts: once, state: status(404, nil, ""), want: "PUT-GET-PUT", posts: 2, vain: cut},
+		{name: "its state is not told", puts: once, state: status(405, nil, ""), want: "PUT-GET-PUT", posts: 2, vain: cut},
+		{name: "its state is too much", puts: once, state: testhelpers.Header("Range", "0-9999999"), want: "PUT-GET-PUT", posts: 2, vain: cut},
+		{name: "its state is of the middle", puts: once, state: testhelpers.Header("Range", "5-99999"), want: "PUT-GET-PUT", posts: 2, vain: cut},
+		{name: "its state is without a place", puts: once, state: testhelpers.Header("Location", ""), want: "PUT-GET-PUT", posts: 2, vain: cut},
+		{name: "its state comes late", puts: once, state: status(503, nil, ""), want: "PUT-GET-GET-PUT", posts: 1},
 		{
 			name: "going on is refused", puts: append(slices.Clone(once), status(416, nil, "")),
-			want: "PUT GET PUT PUT", posts: 2, vain: size,
+			want: "PUT-GET-PUT-PUT", posts: 2, vain: size,
 		},
-		{name: "R18 the answer is lost", puts: []testhelpers.Action{testhelpers.Late()}, want: "PUT GET", posts: 1},
+		{name: "R18 the answer is lost", puts: []testhelpers.Action{testhelpers.Late()}, want: "PUT-GET", posts: 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -194,29 +194,29 @@ func TestUploadsInParts(t *testing.T) {
 		want   string
 		refuse string // what the error says
 	}{
-		{name: "they are asked for", size: size, faults: faults{asks("5242880")}, want: "PATCH PATCH PUT0"},
-		{name: "they are asked for, of some size", size: size, faults: faults{asks("19922944")}, want: "PATCH PATCH PUT0"},
+		{name: "they are asked for", size: size, faults: faults{asks("5242880")}, want: "PATCH-PATCH-PUT0"},
+		{name: "they are asked for, of some size", size: size, faults: faults{asks("19922944")}, want: "PATCH-PATCH-PUT0"},
 		{name: "they are asked for, and one is enough", size: size, faults: faults{asks("67108864")}, want: "PUT"},
 		{name: "what is asked for makes no sense", size: size, faults: faults{asks("-5")}, want: "PUT"},
-		{name: "413", size: size, faults: faults{fails(put, always(testhelpers.TooLarge(17*mib))...)}, want: "PUT0 PATCH PATCH PUT0"},
+		{name: "413", size: size, faults: faults{fails(put, always(testhelpers.TooLarge(17*mib))...)}, want: "PUT0-PATCH-PATCH-PUT0"},
 		{
 			name: "R17 413, and parts are no smaller", size: 10 * mib,
 			faults: faults{fails(put, always(testhelpers.TooLarge(5*mib))...)}, want: "PUT0", refuse: "413",
 		},
-		{name: "405", size: 300_000, faults: faults{fails(put, always(status(405, nil, ""))...)}, want: "PUT PATCH PUT0"},
-		{name: "501", size: size, faults: faults{fails(put, always(status(501, nil, ""))...)}, want: "PUT PATCH PATCH PUT0"},
-		{name: "404", size: size, faults: faults{fails(put, always(status(404, nil, ""))...)}, want: "PUT PATCH PATCH PUT0"},
-		{name: "parts are refused", size: size, faults: faults{asks("1"), fails(patch, status(405, nil, ""))}, want: "PATCH PUT"},
+		{name: "405", size: 300_000, faults: faults{fails(put, always(status(405, nil, ""))...)}, want: "PUT-PATCH-PUT0"},
+		{name: "501", size: size, faults: faults{fails(put, always(status(501, nil, ""))...)}, want: "PUT-PATCH-PATCH-PUT0"},
+		{name: "404", size: size, faults: faults{fails(put, always(status(404, nil, ""))...)}, want: "PUT-PATCH-PATCH-PUT0"},
+		{name: "parts are refused", size: size, faults: faults{asks("1"), fails(patch, status(405, nil, ""))}, want: "PATCH-PUT"},
 		{
 			name: "both are refused", size: 300_000,
 			faults: faults{fails(put, always(status(405, nil, ""))...), fails(patch, always(status(501, nil, ""))...)},
-			want:   "PUT PATCH", refuse: "405",
+			want:   "PUT-PATCH", refuse: "405",
 		},
 		{
 			name: "a part is cut", size: size, faults: faults{asks("1"), fails(patch, testhelpers.CutUpload(3*mib))},
-			want: "PATCH GET PATCH PATCH PUT0",
+			want: "PATCH-GET-PATCH-PATCH-PUT0",
 		},
-		{name: "a part is kept in part", size: size, faults: faults{asks("1"), fails(patch, half())}, want: "PATCH PATCH PUT0"},
+		{name: "a part is kept in part", size: size, faults: faults{asks("1"), fails(patch, half())}, want: "PATCH-PATCH-PUT0"},
 		{
 			name: "a part is not kept", size: size, faults: faults{asks("1"), fails(patch, testhelpers.Header("Range", "0-0"))},
 			want: "PATCH", refuse: "did not keep",

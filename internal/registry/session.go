@@ -28,16 +28,6 @@ type session struct {
 	unusable sync.Map    // repositories that mounting from is denied, by name
 }
 
-// parts reports whether large blobs are to be sent in parts.
-func (s *session) parts() bool { return s.inParts.Load() }
-
-// sentIn notes what it took to send a blob.
-func (s *session) sentIn(parts bool) {
-	if parts {
-		s.inParts.Store(true)
-	}
-}
-
 // unmounted reports whether mounting from a repository is known to be denied.
 func (s *session) unmounted(from name.Repository) bool {
 	_, ok := s.unusable.Load(keyOf(from))

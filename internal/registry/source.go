@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
@@ -82,8 +83,8 @@ func (s *source) from(ctx context.Context, offset int64) (*verified, error) {
 func (s *source) before(offset int64) (int64, hash.Hash, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := len(s.marks) - 1; i >= 0; i-- {
-		if m := s.marks[i]; m.at <= offset {
+	for _, m := range slices.Backward(s.marks) {
+		if m.at <= offset {
 			h, err := m.hash.Clone()
 			return m.at, h, err
 		}

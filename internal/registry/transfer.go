@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,7 +68,9 @@ func (t *transfer) try(ctx context.Context) error {
 		}
 		err = t.send(ctx)
 		if err == nil {
-			t.session.sentIn(t.parts && t.switched)
+			if t.parts && t.switched {
+				t.session.inParts.Store(true)
+			}
 			return nil
 		}
 		t.doubt = true
@@ -90,7 +93,7 @@ func (t *transfer) begin(ctx context.Context) (done bool, err error) {
 		}
 	}
 	if !t.switched && t.offset == 0 {
-		t.parts = t.step.Size > t.partSize() && (t.least > 0 || t.session.parts())
+		t.parts = t.step.Size > t.partSize() && (t.least > 0 || t.session.inParts.Load())
 	}
 	return false, nil
 }
@@ -123,14 +126,7 @@ func (t *transfer) ask(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	if resp.StatusCode == http.StatusNoContent {
-		kept := keptBytes(resp.Header.Get("Range"))
-		next, err := nextLocation(resp)
-		if err != nil || kept <= 0 || kept > t.step.Size {
-			t.forget() // what cannot be relied on is no reason to fail
-			return false, nil
-		}
-		t.at, t.offset, t.doubt = next, kept, false
-		t.tries.reached(kept)
+		t.resume(resp)
 		return false, nil
 	}
 	answer := t.client.unexpected(resp)
@@ -142,6 +138,19 @@ func (t *transfer) ask(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	return t.client.hasBlob(once(ctx), t.session, t.step.Digest)
+}
+
+// resume goes on with what the registry has, if it says what can be relied on;
+// otherwise the upload begins anew, which is no failure.
+func (t *transfer) resume(resp *http.Response) {
+	kept := keptBytes(resp.Header.Get("Range"))
+	next, err := nextLocation(resp)
+	if err != nil || kept <= 0 || kept > t.step.Size {
+		t.forget()
+		return
+	}
+	t.at, t.offset, t.doubt = next, kept, false
+	t.tries.reached(kept)
 }
 
 // keptBytes returns how many bytes an upload has by its Range header, such as
@@ -280,12 +289,7 @@ func isOfTheWay(status int, more ...int) bool {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusNotImplemented:
 		return true
 	}
-	for _, m := range more {
-		if status == m {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(more, status)
 }
 
 // worth returns the error to tell: where both ways were refused, the first.

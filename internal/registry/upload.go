@@ -56,8 +56,7 @@ func (c *Client) mount(ctx context.Context, session *session, s index.Step) erro
 // isDenied reports whether an answer, or a token that was not given, says that
 // the credentials do not allow what was asked for.
 func isDenied(err error) bool {
-	var answer *answerError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*answerError](err); ok {
 		return answer.kind() == index.ErrDenied //nolint:errorlint // kind returns one of the values
 	}
 	var token *transport.Error
