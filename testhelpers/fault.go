@@ -325,9 +325,12 @@ func resetConn(w http.ResponseWriter) {
 		_ = tcp.SetLinger(0) //nolint:errcheck // then it is no reset but an end, which fails as well
 		conn = tcp
 	}
-	_ = conn.Close() //nolint:errcheck // there is nobody to tell
-	panic(http.ErrAbortHandler)
+	panic(hungUp{conn})
 }
+
+// hungUp is a connection that the log closes, so that the request is in it
+// before the client can know that it failed.
+type hungUp struct{ conn net.Conn }
 
 func tcpConn(conn net.Conn) *net.TCPConn {
 	switch c := conn.(type) {

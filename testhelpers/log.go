@@ -101,6 +101,13 @@ func (l *requestLog) wrap(next http.Handler) http.Handler {
 				entry.End = time.Now()
 			}
 			l.add(entry)
+			if end := recover(); end != nil {
+				if gone, ok := end.(hungUp); ok {
+					_ = gone.conn.Close() //nolint:errcheck // there is nobody to tell
+					end = http.ErrAbortHandler
+				}
+				panic(end)
+			}
 		}()
 		next.ServeHTTP(rec, r)
 	})
