@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,7 +139,7 @@ func TestReadsAreResumed(t *testing.T) {
 					t.Errorf("asked for %q, want %q", got, row.asked)
 				}
 				if row.want != nil {
-					wants(t, err, row.want, row.text, "@"+layer.Digest.String())
+					wants(t, err, row.want, row.text, from.Host+"/a/source@"+layer.Digest.String())
 					if reg.HasBlob("a/list", layer.Digest) {
 						t.Error("the blob is there")
 					}
@@ -327,6 +328,13 @@ func TestResumingWithRealRegistries(t *testing.T) {
 			}
 			if got := reg.Count(http.MethodPost, ""); got != begun {
 				t.Errorf("%d uploads were begun, want %d", got, begun)
+			}
+			// Both give the rest of a blob.
+			do, asked := inTurn(testhelpers.Cut(cut), pass)
+			reg.Inject(testhelpers.Fault{Method: http.MethodGet, Match: "/blobs/sha256", Do: do})
+			got, err := content(t, tagOf(t, reg.Host+"/a/list:1").Repository, layer)
+			if err != nil || int64(len(got)) != layer.Size || !slices.Equal(asked(), []string{"", "bytes=" + strconv.Itoa(cut)}) {
+				t.Errorf("read %d bytes of %d by %q, %v", len(got), layer.Size, asked(), err)
 			}
 		})
 	}

@@ -158,17 +158,27 @@ func (s *source) close() {
 	}
 }
 
+// blame names the repository that gives what it should not. What is wrong with a
+// file is about the blob that it was to be.
+func (s *source) blame(err error) error {
+	if s.fault.remote && errors.Is(err, errContent) {
+		return s.fault.because(err)
+	}
+	return err
+}
+
 // part returns length bytes of the blob from an offset on, the body of a request.
 // Nothing is opened before the first Read.
 func (s *source) part(ctx context.Context, offset, length int64) *part {
-	return &part{open: func() (*verified, error) { return s.from(ctx, offset) }, put: s.put, left: length}
+	return &part{open: func() (*verified, error) { return s.from(ctx, offset) }, put: s.put, blame: s.blame, left: length}
 }
 
 // part is a reader of some of a source's bytes. Read and Close may meet, as they
 // do when a request ends early.
 type part struct {
-	open func() (*verified, error)
-	put  func(*verified)
+	open  func() (*verified, error)
+	put   func(*verified)
+	blame func(error) error
 
 	mu     sync.Mutex
 	v      *verified
@@ -181,7 +191,7 @@ type part struct {
 func (p *part) Read(b []byte) (int, error) {
 	v, left, err := p.begin()
 	if err != nil {
-		return 0, err
+		return 0, p.blame(err)
 	}
 	n, err := v.Read(b[:min(int64(len(b)), left)])
 	p.mu.Lock()
@@ -190,7 +200,7 @@ func (p *part) Read(b []byte) (int, error) {
 	if p.left -= int64(n); p.left == 0 && err == nil {
 		err = io.EOF
 	}
-	return n, err
+	return n, p.blame(err)
 }
 
 func (p *part) begin() (*verified, int64, error) {

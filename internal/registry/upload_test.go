@@ -169,7 +169,7 @@ func TestSourceFaults(t *testing.T) {
 		},
 		{
 			name: "R8 wrong bytes", fault: testhelpers.Fault{Method: get, Match: "/blobs/", Do: testhelpers.Corrupt(3)},
-			want: index.ErrInvalid, texts: []string{"it should be sha256:", "and is sha256:"},
+			want: index.ErrInvalid, texts: []string{"a/source@sha256:", "it should be sha256:", "and is sha256:"},
 		},
 		{
 			name: "too short", fault: testhelpers.Fault{Method: get, Match: "/blobs/", Do: testhelpers.Truncate(30)},
