@@ -148,3 +148,19 @@ func TestWatchTellsNothingOfWhatIsNotSent(t *testing.T) {
 		t.Errorf("not mounted: told of %v", told)
 	}
 }
+
+// R29: an upload that is resumed goes back to what the registry has of it.
+func TestWatchGoesOn(t *testing.T) {
+	t.Parallel()
+	const cut = 100_000
+	reg := testhelpers.NewRegistry(t)
+	img, layer := withLayer(t)
+	m, _ := local(t, img)
+	reg.Inject(testhelpers.Fault{Method: http.MethodPut, Match: "/blobs/uploads/", Do: ofLarge(testhelpers.CutUpload(cut))})
+	told, steps := positions(t, publication(t, []index.Manifest{m}, reg.Host+"/a/list:1"))
+	all := told[layer]
+	again := slices.Index(all, cut)
+	if again < 1 || all[0] != 0 || all[len(all)-1] != steps[layer].Size || !slices.IsSorted(all[again:]) {
+		t.Errorf("told %d of %d bytes, cut at %d", all, steps[layer].Size, cut)
+	}
+}

@@ -30,7 +30,7 @@ func TestOneNewTokenForAll(t *testing.T) {
 	}
 	reg.Reset()
 	reg.ExpireTokens()
-	if err := c.Run(t.Context(), plan, nil); err != nil {
+	if err := c.Run(t.Context(), plan, index.Watch{}); err != nil {
 		t.Fatal(err)
 	}
 	has(t, reg, "a/list", "latest", pub.Index)
@@ -64,7 +64,7 @@ func TestTokensThatCannotBeRenewed(t *testing.T) {
 		}
 		reg.ExpireTokens()
 		reg.Inject(testhelpers.Fault{Match: "^/token$", Times: row.times, Do: testhelpers.Status(row.status, nil, "")})
-		err = c.Run(t.Context(), plan, nil)
+		err = c.Run(t.Context(), plan, index.Watch{})
 		if row.kind == nil {
 			if err != nil {
 				t.Errorf("%d %d times: %v", row.status, row.times, err)
@@ -247,7 +247,7 @@ func waitedFor(t *testing.T, opts ...testhelpers.RegistryOption) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { published <- c.Run(t.Context(), plan, nil) }()
+	go func() { published <- c.Run(t.Context(), plan, index.Watch{}) }()
 	<-begun
 	for range 2 { // so that one of them began well after the other answer was due
 		_, err = c.Resolve(t.Context(), reg.Host+"/a/list:silent")
