@@ -1,10 +1,12 @@
 package registry_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -70,4 +72,28 @@ func content(t *testing.T, repo name.Repository, d v1.Descriptor) (raw []byte, e
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	return io.ReadAll(r)
+}
+
+// TestBlobsCountNoMore: a blob that was read, or closed before its end, no longer
+// counts as in flight.
+func TestBlobsCountNoMore(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	img := large(t, 300_000)
+	reg.Push(t, "acme/bp:1", img)
+	m, _ := local(t, img)
+	repo, d := tagOf(t, reg.Host+"/acme/bp:1").Repository, layerOf(t, m)
+	c := newClient(t, jobs(1))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, most := range []int64{0, 1000, d.Size, d.Size + 1} {
+		r, err := c.Blob(ctx, repo, d)
+		if err != nil {
+			t.Fatalf("after others: %v", err)
+		}
+		n, err := io.Copy(io.Discard, io.LimitReader(r, most))
+		if err = errors.Join(err, r.Close()); err != nil || n != min(most, d.Size) {
+			t.Errorf("read %d bytes of %d, %v", n, most, err)
+		}
+	}
 }

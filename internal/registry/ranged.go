@@ -161,13 +161,12 @@ func (r *ranged) open() error {
 func (r *ranged) hold(body io.ReadCloser) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.body
-	if r.body = body; r.closed {
-		old, r.body = body, nil
+	if r.closed {
+		drop(body)
+		body = nil
 	}
-	if old != nil {
-		_ = old.Close() //nolint:errcheck // it broke off, or is not wanted any more
-	}
+	drop(r.body)
+	r.body = body
 }
 
 // Close implements io.Closer.
@@ -178,6 +177,13 @@ func (r *ranged) Close() error {
 	r.hold(nil)
 	r.cancel()
 	return nil
+}
+
+// drop ends an answer that broke off, or is not wanted any more; nil is none.
+func drop(body io.Closer) {
+	if body != nil {
+		_ = body.Close() //nolint:errcheck // it was only read
+	}
 }
 
 // rest asks for a blob from an offset on, and returns it from where the answer
