@@ -47,6 +47,12 @@ type PackageSpec struct {
 	// Seed tells layers of otherwise equal packages apart; SharedSeed, where it
 	// is not 0, is the seed of all layers but the first.
 	Seed, SharedSeed uint64
+	// Program makes bin/build and bin/detect programs for an architecture, amd64
+	// or arm64, as far as their first bytes say; they are scripts where it is
+	// empty.
+	Program string
+	// Foreign makes the layers such as are not distributed with their image.
+	Foreign bool
 	// Targets are those of buildpack.toml: every platform's package names all.
 	Targets []Target
 	// Labels are set last; an empty value deletes a label.
@@ -107,7 +113,11 @@ func Buildpackage(tb testing.TB, s PackageSpec) v1.Image {
 		if err != nil {
 			tb.Fatalf("make a layer: %v", err)
 		}
-		layers = append(layers, mutate.Addendum{Layer: l})
+		addendum := mutate.Addendum{Layer: l}
+		if s.Foreign {
+			addendum.MediaType, addendum.URLs = types.DockerForeignLayer, []string{"https://example.com/layer"}
+		}
+		layers = append(layers, addendum)
 		return l
 	}
 	if s.Platform.OS == "windows" {
@@ -209,12 +219,25 @@ func (s PackageSpec) layer(tb testing.TB, i int) []byte {
 	toml := "api = \"0.10\"\n\n[buildpack]\nid = \"" + id + "\"\nversion = \"" + s.Version + "\"\n"
 	writeMembers(tb, w, []Member{
 		folder("/cnb"), folder("/cnb/buildpacks"), folder(dir), folder(dir + "/bin"),
-		file(dir+"/bin/build"+suffix, []byte("#!/bin/sh\n")),
-		file(dir+"/bin/detect"+suffix, []byte("#!/bin/sh\n")),
+		file(dir+"/bin/build"+suffix, s.program()),
+		file(dir+"/bin/detect"+suffix, s.program()),
 		file(dir+"/buildpack.toml", []byte(toml)),
 		file(dir+"/payload", noise(s.LayerSizes[i], seed*1000+uint64(i))),
 	})
 	return out.Bytes()
+}
+
+// program is a script, or the header of an ELF file
+// (https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html).
+func (s PackageSpec) program() []byte {
+	machine := map[string]byte{"amd64": 62, "arm64": 183}[s.Program]
+	if machine == 0 {
+		return []byte("#!/bin/sh\n")
+	}
+	head := make([]byte, 64)
+	copy(head, "\x7fELF\x02\x01\x01")
+	head[16], head[18] = 2, machine
+	return head
 }
 
 func folder(name string) Member {

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -19,19 +19,33 @@ import (
 
 // Opener opens a layer of an image for reading from its beginning, compressed
 // or not. It may be called from several goroutines at once, for each layer
-// once. Whoever gets the reader closes it. An error of the kind
-// index.ErrNotFound says that the layer is not to be read.
+// once. Whoever gets the reader closes it. A *SkippedError says that the layer
+// is not to be read.
 type Opener func(ctx context.Context, m index.Manifest, layer v1.Descriptor) (io.ReadCloser, error)
 
-// AtHand opens the layers that resolving found in a file or a daemon.
+// SkippedError is what an [Opener] returns for a layer that is not to be read.
+type SkippedError struct {
+	Why string // in a sentence about the layer, for a note; "" for no note
+}
+
+// Error says that the layer is not read, and why.
+func (e *SkippedError) Error() string {
+	return strings.TrimSuffix("the layer is not read: "+e.Why, ": ")
+}
+
+// AtHand opens the layers that resolving found in a file or a daemon, and skips
+// the others without a note.
 func AtHand(_ context.Context, m index.Manifest, layer v1.Descriptor) (io.ReadCloser, error) {
 	for _, blob := range m.Layers {
 		if blob.Digest == layer.Digest && blob.Open != nil {
 			return blob.Open()
 		}
 	}
-	return nil, &index.Fault{Kind: index.ErrNotFound, Thing: "layer " + layer.Digest.String()}
+	return nil, &SkippedError{}
 }
+
+// errTime is the cause of a context whose time, [Bounds].Time, is over.
+var errTime = errors.New("the time for all layers is over")
 
 // BinaryArch reads the layers of packages that open gives it, each once, and
 // returns a rule that finds programs for another machine than the platform of
@@ -42,9 +56,13 @@ func AtHand(_ context.Context, m index.Manifest, layer v1.Descriptor) (io.ReadCl
 func BinaryArch(ctx context.Context, manifests []index.Manifest, open Opener, bounds Bounds) (index.Rule, error) {
 	images := map[v1.Hash]*Image{}
 	packages := map[v1.Hash][]namedLayer{}
-	scans := scans{found: map[v1.Hash]contents{}}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	bounds = bounds.filled()
+	timed, cancel := context.WithTimeoutCause(ctx, bounds.Time, errTime)
+	defer cancel()
+	scans := scans{open: open, bounds: bounds, found: map[v1.Hash]contents{}, cause: func() error { return context.Cause(timed) }}
+	scans.left.Store(bounds.Total)
+	group, grouped := errgroup.WithContext(timed)
+	group.SetLimit(bounds.Jobs)
 	started := map[v1.Hash]bool{}
 	for _, m := range manifests {
 		img := Read(m)
@@ -55,7 +73,7 @@ func BinaryArch(ctx context.Context, manifests []index.Manifest, open Opener, bo
 		for _, l := range packages[m.Digest] {
 			if !started[l.Digest] {
 				started[l.Digest] = true
-				group.Go(func() error { return scans.scan(ctx, m, l.Descriptor, open, bounds) })
+				group.Go(func() error { return scans.scan(grouped, m, l.Descriptor) })
 			}
 		}
 	}
@@ -95,20 +113,22 @@ func layersOf(m index.Manifest, img Image) []namedLayer {
 
 // scans is what was found in layers, by digest.
 type scans struct {
-	mu    sync.Mutex
-	found map[v1.Hash]contents
+	open   Opener
+	bounds Bounds
+	left   atomic.Int64 // of bounds.Total
+	cause  func() error // why the time is over
+	mu     sync.Mutex
+	found  map[v1.Hash]contents
 }
 
-func (s *scans) scan(ctx context.Context, m index.Manifest, layer v1.Descriptor, open Opener, bounds Bounds) (err error) {
-	r, err := open(ctx, m, layer)
-	if errors.Is(err, index.ErrNotFound) {
-		return nil
+func (s *scans) scan(ctx context.Context, m index.Manifest, layer v1.Descriptor) error {
+	c, err := s.read(ctx, m, layer)
+	if skipped, ok := errors.AsType[*SkippedError](err); ok {
+		c, err = contents{unread: skipped.Why}, nil
 	}
-	if err != nil {
-		return fmt.Errorf("layer %s: %w", layer.Digest, err)
+	if err != nil && errors.Is(s.cause(), errTime) {
+		c, err = contents{unread: fmt.Sprintf("the time for all layers, %s, was over", s.bounds.Time)}, nil
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	c, err := scanLayer(ctx, r, bounds)
 	if err != nil {
 		return fmt.Errorf("layer %s: %w", layer.Digest, err)
 	}
@@ -116,6 +136,15 @@ func (s *scans) scan(ctx context.Context, m index.Manifest, layer v1.Descriptor,
 	defer s.mu.Unlock()
 	s.found[layer.Digest] = c
 	return nil
+}
+
+func (s *scans) read(ctx context.Context, m index.Manifest, layer v1.Descriptor) (c contents, err error) {
+	r, err := s.open(ctx, m, layer)
+	if err != nil {
+		return contents{}, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return scanLayer(ctx, r, s.bounds, &s.left)
 }
 
 // wrongMachines says of each package at most one thing about its programs, and

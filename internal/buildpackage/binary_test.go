@@ -286,7 +286,9 @@ func TestLayersThatAreNotRead(t *testing.T) {
 		"bad zstd":      {[]byte("\x28\xb5\x2f\xfd\xff\xff\xff\xff\xff\xff\xff\xff"), buildpackage.Bounds{}, []string{"it cannot be read: "}},
 		"members":       {raw, buildpackage.Bounds{Members: 2}, []string{"it has more than 2 files", "\nwarning bin/a is"}},
 		"bytes":         {big, buildpackage.Bounds{Bytes: 1 << 20}, []string{"it has more than 1048576 bytes", "\nerror bin/build is"}},
-		"just in bound": {raw, buildpackage.Bounds{Bytes: int64(len(raw)), Members: 4}, []string{"error bin/build is"}},
+		"total":         {big, buildpackage.Bounds{Total: 1 << 20}, []string{"of all layers together no more than 1048576 bytes are read", "\nerror bin/build is"}},
+		"time":          {big, buildpackage.Bounds{Time: 1}, []string{"the time for all layers, 1ns, was over"}},
+		"just in bound": {raw, buildpackage.Bounds{Bytes: int64(len(raw)), Total: int64(len(raw)), Members: 4}, []string{"error bin/build is"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -328,6 +330,70 @@ func TestLayersAreOpenedOnce(t *testing.T) {
 	manifests[0].Layers, manifests[1].Layers = nil, nil
 	if got := binaries(t, buildpackage.Bounds{}, manifests...); got != "" {
 		t.Errorf("without layers at hand: %s", got)
+	}
+}
+
+// What all layers may have together is shared by them, however many are read at
+// once, and no more are than were asked for.
+func TestBoundsOfAllLayers(t *testing.T) {
+	t.Parallel()
+	var manifests []index.Manifest
+	for _, platform := range []string{"linux/amd64", "linux/arm64", "linux/s390x", "linux/ppc64le"} {
+		manifests = append(manifests, program(t, platform, layerOf(t, map[string]string{"bin/x": platform + strings.Repeat(" ", 64<<10)})))
+	}
+	var open, most atomic.Int32
+	opener := func(_ context.Context, m index.Manifest, l v1.Descriptor) (io.ReadCloser, error) {
+		now := open.Add(1)
+		for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
+		}
+		r, err := m.Layers[0].Open()
+		return closing{r, &open}, err
+	}
+	for jobs, total := range map[int]int64{1: 100 << 10, 2: 0} {
+		most.Store(0)
+		rule, err := buildpackage.BinaryArch(t.Context(), manifests, opener, buildpackage.Bounds{Total: total, Jobs: jobs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut := lines(show(t, listOf(t, manifests).Check(rule)))
+		if total > 0 && len(cut) != 3 || total == 0 && len(cut) != 0 || int(most.Load()) > jobs {
+			t.Errorf("with %d jobs, %d at once: %q", jobs, most.Load(), cut)
+		}
+	}
+}
+
+type closing struct {
+	io.ReadCloser
+	open *atomic.Int32
+}
+
+func (c closing) Close() error { c.open.Add(-1); return c.ReadCloser.Close() }
+
+// A layer that is not to be read is a note where there is something to be said
+// of it, and that it is not found where it should be is an error.
+func TestSkippedLayers(t *testing.T) {
+	t.Parallel()
+	manifests := []index.Manifest{program(t, "linux/arm64", layerOf(t, map[string]string{"bin/build": elf(emAMD64)}))}
+	for want, skip := range map[string]error{
+		"":                       &buildpackage.SkippedError{},
+		", it is somewhere else": &buildpackage.SkippedError{Why: "it is somewhere else"},
+		"not found":              index.Faultf(index.ErrNotFound, "layer", "it is gone"),
+	} {
+		rule, err := buildpackage.BinaryArch(t.Context(), manifests, func(context.Context, index.Manifest, v1.Descriptor) (io.ReadCloser, error) {
+			return nil, skip
+		}, buildpackage.Bounds{})
+		if want == "not found" {
+			if !errors.Is(err, index.ErrNotFound) {
+				t.Errorf("got %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := lines(show(t, listOf(t, manifests).Check(rule))); len(got) != min(1, len(want)) || !strings.HasSuffix(strings.Join(got, ""), want) {
+			t.Errorf("skipped: %q, want %q", got, want)
+		}
 	}
 }
 

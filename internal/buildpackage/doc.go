@@ -11,5 +11,6 @@
 // alone reads layers, those that it is given a way to open.
 //
 // It does not judge whether a buildpack works, it does not follow references to
-// other images, and it does not verify the digests of layers that it reads.
+// other images, and it does not verify the digests of layers that it reads; it
+// reads them to their ends, so that those who open them can.
 package buildpackage

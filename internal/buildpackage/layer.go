@@ -10,21 +10,34 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"runtime"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
-// Bounds is how much of a layer is read at most. The zero value of a field is
+// Bounds is how much of layers is read at most. The zero value of a field is
 // its default.
 type Bounds struct {
-	Bytes   int64 // uncompressed; 4 GiB by default
-	Members int   // of the archive; a million by default
+	Bytes   int64         // uncompressed, of a layer; 4 GiB by default
+	Members int           // of a layer's archive; a million by default
+	Total   int64         // uncompressed, of all layers together; 64 GiB by default
+	Time    time.Duration // for all layers together; 30 minutes by default
+	Jobs    int           // layers at once; one for each processor by default, 16 at most
 }
 
+// maxJobs is how many layers are read at once at most: each may ask for maxWindow
+// of memory.
+const maxJobs = 16
+
 func (b Bounds) filled() Bounds {
-	return Bounds{cmp.Or(b.Bytes, 4<<30), cmp.Or(b.Members, 1<<20)}
+	return Bounds{
+		Bytes: cmp.Or(b.Bytes, 4<<30), Members: cmp.Or(b.Members, 1<<20), Total: cmp.Or(b.Total, 64<<30),
+		Time: cmp.Or(b.Time, 30*time.Minute), Jobs: min(cmp.Or(b.Jobs, runtime.GOMAXPROCS(0)), maxJobs),
+	}
 }
 
 // maxPrograms is how many programs of a layer are kept in memory.
@@ -48,18 +61,31 @@ type program struct {
 	executable bool // by its mode, or its name on Windows
 }
 
-// scanLayer reads a layer once, from the front to the end. Content that cannot
-// be read is not an error; what r returns is.
-func scanLayer(ctx context.Context, r io.Reader, bounds Bounds) (contents, error) {
-	bounds = bounds.filled()
+// scanLayer reads a layer once, from the front to the end, so that r can compare
+// its digest. Content that cannot be read is not an error; what r returns is.
+// left is what may be read of all layers together.
+func scanLayer(ctx context.Context, r io.Reader, bounds Bounds, left *atomic.Int64) (contents, error) {
 	c := contents{programs: map[string]program{}, links: map[string]string{}}
 	src := &source{ctx: ctx.Err, r: r}
+	var stopped bool
+	if c.unread, stopped = c.scan(src, bounds, left); !stopped && src.err == nil {
+		_, _ = io.Copy(io.Discard, src) //nolint:errcheck // src has the error
+	}
+	if src.err != nil {
+		return contents{}, src.err
+	}
+	return c, nil
+}
+
+// scan notes the programs of a layer. It returns why it did not see all of them,
+// and whether that was for the bounds.
+func (c contents) scan(src *source, bounds Bounds, left *atomic.Int64) (unread string, stopped bool) {
 	content, err := decompress(bufio.NewReader(src))
 	if err != nil {
-		return c.broken(src, err)
+		return unreadable(err), false
 	}
 	defer content.Close() //nolint:errcheck // it was only read
-	limited := &io.LimitedReader{R: content, N: bounds.Bytes}
+	limited := &allowance{r: content, left: bounds.Bytes, total: left}
 	archive := tar.NewReader(limited)
 	for range bounds.Members {
 		header, err := archive.Next()
@@ -67,29 +93,47 @@ func scanLayer(ctx context.Context, r io.Reader, bounds Bounds) (contents, error
 			err = c.add(header, archive)
 		}
 		switch {
+		case err != nil && limited.stopped:
+			return limited.why(bounds), true
 		case errors.Is(err, io.EOF):
-			return c, nil
-		case err != nil && src.err == nil && limited.N <= 0:
-			c.unread = fmt.Sprintf("it has more than %d bytes", bounds.Bytes)
-			return c, nil
+			return "", false
 		case err != nil:
-			return c.broken(src, err)
+			return unreadable(err), false
 		case len(c.programs)+len(c.links) >= maxPrograms:
-			c.unread = fmt.Sprintf("it has more than %d programs", maxPrograms)
-			return c, nil
+			return fmt.Sprintf("it has more than %d programs", maxPrograms), true
 		}
 	}
-	c.unread = fmt.Sprintf("it has more than %d files", bounds.Members)
-	return c, nil
+	return fmt.Sprintf("it has more than %d files", bounds.Members), true
 }
 
-// broken tells a reader that failed from content that makes no sense.
-func (c contents) broken(src *source, err error) (contents, error) {
-	if src.err != nil {
-		return contents{}, src.err
+func unreadable(err error) string { return "it cannot be read: " + printable(err.Error()) }
+
+// allowance is a reader that ends where a layer, or all layers together, are no
+// longer to be read.
+type allowance struct {
+	r       io.Reader
+	left    int64
+	total   *atomic.Int64 // what is left for all layers
+	stopped bool
+}
+
+// Read implements io.Reader.
+func (a *allowance) Read(p []byte) (int, error) {
+	if a.left <= 0 || a.total.Load() <= 0 {
+		a.stopped = true
+		return 0, io.EOF
 	}
-	c.unread = "it cannot be read: " + printable(err.Error())
-	return c, nil
+	n, err := a.r.Read(p[:min(int64(len(p)), a.left)])
+	a.left -= int64(n)
+	a.total.Add(-int64(n))
+	return n, err
+}
+
+func (a *allowance) why(bounds Bounds) string {
+	if a.left > 0 {
+		return fmt.Sprintf("of all layers together no more than %d bytes are read", bounds.Total)
+	}
+	return fmt.Sprintf("it has more than %d bytes", bounds.Bytes)
 }
 
 // source remembers whether reading failed.

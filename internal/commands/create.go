@@ -91,6 +91,7 @@ func (o *createOptions) addCreateFlags(cmd *cobra.Command) {
 	o.addFlags(cmd)
 	o.addJobs(cmd)
 	o.validation.addFlags(cmd)
+	o.validation.addDeep(cmd, "With --publish: ")
 	o.results.addFlags(cmd, "With --publish: ")
 	completeFormat(cmd)
 }
@@ -100,7 +101,7 @@ func (o *createOptions) onlyPublished(cmd *cobra.Command) error {
 	if o.request.Publish {
 		return nil
 	}
-	for _, name := range append(o.results.names(), "if-tag", "tag", "with-referrers") {
+	for _, name := range append(o.results.names(), "deep", "if-tag", "tag", "with-referrers") {
 		if cmd.Flags().Changed(name) {
 			return index.Faultf(index.ErrUsage, "--"+name, "it is about a list that is published; add --publish")
 		}

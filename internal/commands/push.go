@@ -65,6 +65,7 @@ With --dry-run registries are read, but not written to.`,
 	o.addFlags(cmd)
 	o.addJobs(cmd)
 	o.validation.addFlags(cmd)
+	o.validation.addDeep(cmd, "")
 	o.results.addFlags(cmd, "")
 	completeFormat(cmd)
 	return cmd

@@ -49,7 +49,7 @@ func run() { os.Exit(commands.Main(context.Background(), commands.OSProcess("tes
 //	registry NAME [tls] [basic USER PASSWORD] [bearer USER PASSWORD] [norefs]
 //	             start one; $NAME is its host; norefs: it keeps no lists of what
 //	             refers to what
-//	image REF PLATFORM [oci] [noarch] [id=X] [version=X] [seed=N]
+//	image REF PLATFORM [oci] [noarch] [id=X] [version=X] [seed=N] [program=ARCH]
 //	             push a buildpackage; its digest goes to stdout
 //	index REF PLATFORM... [attested] [oci]
 //	             push a list of buildpackages
@@ -219,6 +219,8 @@ func spec(ts *testscript.TestScript, platform string, words []string) testhelper
 			s.EmptyArch = true
 		case "id":
 			s.ID = value
+		case "program":
+			s.Program = value
 		case "version":
 			s.Version = value
 		case "seed":

@@ -29,9 +29,17 @@ func newValidate(f *factory, run func(context.Context, *factory, *validateOption
 		Long: `Let all rules look at a list in local storage, at a list or image in a registry,
 or at sources taken together as create would, with the severities of publishing.
 Nothing is written. The exit code is 3 if something would stop the list from
-being published, else 0.`,
+being published, else 0.
+
+Of what is in a registry, manifests and configs are read. With --deep the layers
+of packages are, too: streamed, each once, --jobs at once (16 at most). Of one
+layer no more than 4 GiB are read, of all 64 GiB in half an hour; what was not
+looked at is a note. A layer that cannot be read is an error.`,
 		Example: `  # the packages of a release, before they are published
   pack manifest validate dist/bp-linux-amd64.cnb dist/bp-linux-arm64.cnb
+
+  # do the programs of a published list fit their platforms?
+  pack manifest validate ghcr.io/acme/bp:1.2.3 --deep
 
   # a published list, which must have these platforms and may have others
   pack manifest validate ghcr.io/acme/bp:1.2.3 --require linux/amd64,linux/arm64+`,
@@ -50,6 +58,7 @@ being published, else 0.`,
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "`FORM` of the output: table or json")
 	cmd.Flags().BoolVar(&o.rules, "rules", false, "Show the table of rules instead")
 	o.validation.addFlags(cmd)
+	o.validation.addDeep(cmd, "")
 	o.addFlags(cmd)
 	o.addJobs(cmd)
 	completeValues(cmd, "output", "table", "json")

@@ -13,6 +13,13 @@ import (
 type validationFlags struct {
 	mode, require string
 	allow         []string
+	deep          bool
+}
+
+// addDeep adds the flag that has layers read, for commands that look at what is
+// to be published.
+func (v *validationFlags) addDeep(cmd *cobra.Command, front string) {
+	cmd.Flags().BoolVar(&v.deep, "deep", false, front+"Read the layers of packages that are in a registry alone, too, and look into their programs")
 }
 
 func (v *validationFlags) addFlags(cmd *cobra.Command) {
@@ -33,7 +40,7 @@ func (v *validationFlags) addFlags(cmd *cobra.Command) {
 
 // parse reads the flags and reports all faults together.
 func (v *validationFlags) parse() (client.Validation, error) {
-	var validation client.Validation
+	validation := client.Validation{Deep: v.deep}
 	var faults []error
 	var err error
 	validation.Policy.Mode, err = index.ParseMode(v.mode)

@@ -128,6 +128,7 @@ type changing struct {
 // update changes the list that is kept, if the rules let it, and reports what
 // they found.
 func (c *Client) update(ctx context.Context, n index.Name, with changing, change edit) (ListResult, error) {
+	with.validation.Deep = false // what is kept can still be looked into
 	look, err := c.inspector(ctx, with.validation, with.known)
 	if err != nil {
 		return ListResult{}, err

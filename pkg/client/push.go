@@ -61,7 +61,13 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) 
 			return ListResult{}, err
 		}
 	}
-	if result.Findings, err = c.checked(ctx, req.Validation, result.Index, children); err != nil {
+	known := children
+	if req.Deep {
+		if known, err = c.complete(ctx, n, children); err != nil {
+			return ListResult{}, err
+		}
+	}
+	if result.Findings, err = c.checked(ctx, req.Validation, result.Index, known); err != nil {
 		return ListResult{}, err
 	}
 	p.children = children

@@ -18,6 +18,7 @@ type ValidateRequest struct {
 // errors.
 type ValidateResult struct {
 	Index    index.Index
+	Local    bool // the list is in local storage
 	Findings []index.Finding
 }
 
@@ -25,15 +26,18 @@ type ValidateResult struct {
 // Findings that would stop publishing are no error of Validate: see
 // [ValidateResult.Valid].
 func (c *Client) Validate(ctx context.Context, req ValidateRequest) (ValidateResult, error) {
-	ix, manifests, err := c.subject(ctx, req.References)
+	if err := req.check(); err != nil {
+		return ValidateResult{}, err
+	}
+	s, err := c.subject(ctx, req)
 	if err != nil {
 		return ValidateResult{}, err
 	}
-	look, err := c.inspector(ctx, req.Validation, manifests)
+	look, err := c.inspector(ctx, req.Validation, s.manifests)
 	if err != nil {
 		return ValidateResult{}, err
 	}
-	return ValidateResult{Index: ix, Findings: look.all(ix)}, nil
+	return ValidateResult{Index: s.list, Local: s.kept, Findings: look.all(s.list)}, nil
 }
 
 // Valid reports whether nothing was found that would stop publishing.
@@ -56,42 +60,69 @@ func (i inspector) all(ix index.Index) []index.Finding {
 	return findings
 }
 
-// subject returns the list that the references mean, and its images.
-func (c *Client) subject(ctx context.Context, references []string) (index.Index, []index.Manifest, error) {
-	if len(references) == 1 {
-		ix, manifests, err := c.subjectKept(ctx, references[0])
-		if !errors.Is(err, index.ErrNotFound) {
-			return ix, manifests, err
+// subject is a list that is validated, and its images.
+type subject struct {
+	list      index.Index
+	manifests []index.Manifest
+	kept      bool // it is in local storage
+}
+
+// subject returns the list that the references mean.
+func (c *Client) subject(ctx context.Context, req ValidateRequest) (subject, error) {
+	if len(req.References) == 1 {
+		s, err := c.subjectKept(ctx, req.References[0], req.Deep)
+		if !errors.Is(err, index.ErrNotFound) || s.kept {
+			return s, err
 		}
 	}
-	sources, err := parseSources(references)
+	sources, err := parseSources(req.References)
 	if err != nil {
-		return index.Index{}, nil, err
+		return subject{}, err
 	}
 	found, err := c.resolve(ctx, sources, nested)
 	if err != nil {
-		return index.Index{}, nil, err
+		return subject{}, err
 	}
 	manifests := index.Flatten(found)
 	if len(found) == 1 && found[0].MediaType.IsIndex() {
 		ix, err := index.Parse(found[0].Raw)
-		return ix.WithOrigins(func(int, index.Entry) index.Origin { return found[0].Origin }), manifests, err
+		ix = ix.WithOrigins(func(int, index.Entry) index.Origin { return found[0].Origin })
+		return subject{list: ix, manifests: manifests}, err
 	}
 	ix, _, err := index.New(formatOf(manifests)).Apply(index.Add(entries(manifests)...))
-	return ix, manifests, err
+	return subject{list: ix, manifests: manifests}, err
 }
 
-func (c *Client) subjectKept(ctx context.Context, reference string) (index.Index, []index.Manifest, error) {
+func (c *Client) subjectKept(ctx context.Context, reference string, deep bool) (subject, error) {
 	n, err := index.ParseName(reference)
 	if err != nil {
-		return index.Index{}, nil, &index.Fault{Kind: index.ErrNotFound, Thing: reference} // a source, then
+		return subject{}, &index.Fault{Kind: index.ErrNotFound, Thing: reference} // a source, then
 	}
 	ix, err := c.store.Get(ctx, n)
 	if err != nil {
-		return ix, nil, err
+		return subject{}, err
 	}
 	manifests, err := c.children(ctx, n, ix)
-	return ix, manifests, err
+	if err == nil && deep {
+		manifests, err = c.complete(ctx, n, manifests)
+	}
+	return subject{ix, manifests, true}, err
+}
+
+// complete returns images of a list that is kept with the manifests that are not
+// kept with it, from the repositories that they are in.
+func (c *Client) complete(ctx context.Context, n index.Name, manifests []index.Manifest) ([]index.Manifest, error) {
+	all := make([]index.Manifest, len(manifests))
+	for i, m := range manifests {
+		if m.Raw == nil && m.Origin.Repository == "" {
+			m.Origin.Repository = n.Repository() // a list that upstream pack left: nothing says where its images are
+		}
+		var err error
+		if all[i], err = c.fetched(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // formatOf is the format that holds all the images: V2S2 where they all are.

@@ -12,12 +12,24 @@ import (
 type Validation struct {
 	Policy  index.Policy
 	Require *index.Required // the platforms that the list must have; nil for any
+	// Deep reads layers that are in a registry alone, too, for the rules that
+	// look into them. It counts where a list is validated or published; keeping
+	// one never reads layers. A layer that cannot be read is an error then.
+	Deep bool
+}
+
+// check returns an error of the kind ErrUsage for what contradicts itself.
+func (v Validation) check() error {
+	if v.Deep && v.Policy.Mode == index.Off {
+		return index.Faultf(index.ErrUsage, "", "no rule would look at the layers that are to be read: deep and off contradict each other")
+	}
+	return v.Policy.Check()
 }
 
 // Rulebook returns the rules that need to know what images are made of, for
-// lists of the given images. It may read what is at hand of them, and asks no
-// registry.
-type Rulebook func(ctx context.Context, manifests []index.Manifest) ([]index.Rule, error)
+// lists of the given images. It may read what is at hand of them; a registry it
+// asks only if deep, for layers.
+type Rulebook func(ctx context.Context, manifests []index.Manifest, deep bool) ([]index.Rule, error)
 
 // WithRulebook adds rules about the content of images.
 func WithRulebook(r Rulebook) Option { return func(c *Client) { c.rulebook = r } }
@@ -31,7 +43,7 @@ type inspector struct {
 // inspector returns one for lists of the given images. What there is to read it
 // reads now, so that looking needs no time.
 func (c *Client) inspector(ctx context.Context, v Validation, manifests []index.Manifest) (inspector, error) {
-	if err := v.Policy.Check(); err != nil {
+	if err := v.check(); err != nil {
 		return inspector{}, err
 	}
 	rules := []index.Rule{
@@ -43,7 +55,7 @@ func (c *Client) inspector(ctx context.Context, v Validation, manifests []index.
 		rules = append(rules, index.Require(*v.Require))
 	}
 	if c.rulebook != nil && v.Policy.Mode != index.Off {
-		more, err := c.rulebook(ctx, manifests)
+		more, err := c.rulebook(ctx, manifests, v.Deep)
 		if err != nil {
 			return inspector{}, err
 		}

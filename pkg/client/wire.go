@@ -2,11 +2,14 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strconv"
 	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/buildpacks-community/pack-manifest/internal/buildpackage"
 	"github.com/buildpacks-community/pack-manifest/internal/daemon"
@@ -57,19 +60,46 @@ func Open(s Settings, options ...Option) *Client {
 	wired := []Option{
 		WithStore(lists), WithRegistry(wiredRegistry{reg}), WithArchives(layout.Archives{}),
 		WithLayouts(layout.Transports{}), WithWriter(layout.Writers{Jobs: s.Jobs}), WithBlobs(reg), WithDaemon(docker), WithJobs(s.Jobs),
-		WithRulebook(packageRules), WithDescriber(describe),
+		WithRulebook(rulebook{reg, s.Jobs}.rules), WithDescriber(describe),
 	}
 	return New(append(wired, options...)...)
 }
 
-// packageRules are the rules about buildpackages and other images of Cloud
-// Native Buildpacks. Programs are looked at where layers are at hand.
-func packageRules(ctx context.Context, manifests []index.Manifest) ([]index.Rule, error) {
-	programs, err := buildpackage.BinaryArch(ctx, manifests, buildpackage.AtHand, buildpackage.Bounds{})
+// rulebook has the rules about buildpackages and other images of Cloud Native
+// Buildpacks.
+type rulebook struct {
+	blobs Blobs
+	jobs  int // layers of registries that are read at once
+}
+
+// rules is a Rulebook. Programs are looked at where layers are at hand.
+func (r rulebook) rules(ctx context.Context, manifests []index.Manifest, deep bool) ([]index.Rule, error) {
+	open, bounds := buildpackage.AtHand, buildpackage.Bounds{}
+	if deep {
+		open, bounds.Jobs = r.open, r.jobs
+	}
+	programs, err := buildpackage.BinaryArch(ctx, manifests, open, bounds)
 	if err != nil {
 		return nil, err
 	}
 	return append(buildpackage.Rules(manifests), programs), nil
+}
+
+// open opens a layer where it is: at hand, else in the registry that its image
+// is from.
+func (r rulebook) open(ctx context.Context, m index.Manifest, layer v1.Descriptor) (io.ReadCloser, error) {
+	near, err := buildpackage.AtHand(ctx, m, layer)
+	if _, absent := errors.AsType[*buildpackage.SkippedError](err); !absent {
+		return near, err
+	}
+	if len(layer.URLs) > 0 || !layer.MediaType.IsDistributable() {
+		return nil, &buildpackage.SkippedError{Why: "it is not distributed with its image"} // image-spec, layer.md
+	}
+	repo, ok := m.Origin.Repo()
+	if !ok {
+		return nil, unknownPlace(m, "the layer")
+	}
+	return r.blobs.Blob(ctx, repo, layer)
 }
 
 // describe returns what images of Cloud Native Buildpacks have in common.

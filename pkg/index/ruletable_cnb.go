@@ -155,7 +155,7 @@ func builderRules() []RuleInfo {
 func binaryRules() []RuleInfo {
 	return []RuleInfo{{
 		ID: BinaryArch, Group: GroupBinary, Local: Warning, Publish: Error, Optional: true,
-		Check:  "bin/build, bin/detect and bin/generate are scripts or programs for the platform of the package. Other executables of a buildpack are worth a warning at most, and a note where some of them fit. The rule speaks only where layers were read.",
+		Check:  "bin/build, bin/detect and bin/generate are scripts or programs for the platform of the package. Other executables of a buildpack are worth a warning at most, and a note where some of them fit. The rule speaks only where layers were read: those of files, and those in registries if that was asked for.",
 		Why:    "pack takes it on trust that programs fit the target: linux/arm64 around programs for amd64 is published without a word and fails in every build with \"exec format error\".",
 		Repair: "Build the programs for the platform, each in its own folder of the buildpack, and package again.",
 		Source: multiarchRFC,
