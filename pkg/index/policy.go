@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // Mode says how severely findings are judged.
@@ -87,8 +89,12 @@ func (p Policy) Judge(findings []Finding, in Context) ([]Finding, error) {
 	}
 	table := rulesByID()
 	judged := make([]Finding, 0, len(findings))
+	artifacts := p.artifacts(findings)
 	var stopping []Finding
 	for _, f := range findings {
+		if f.Rule == PlatformMissing && artifacts[f.Entry.Digest] {
+			continue
+		}
 		info, ok := table[f.Rule]
 		if !ok {
 			info = RuleInfo{Local: Error, Publish: Error}
@@ -103,6 +109,21 @@ func (p Policy) Judge(findings []Finding, in Context) ([]Finding, error) {
 		judged = append(judged, f)
 	}
 	return judged, reject(stopping)
+}
+
+// artifacts returns the artifacts that are allowed: consumers never choose one by
+// its platform, so it has none to miss.
+func (p Policy) artifacts(findings []Finding) map[v1.Hash]bool {
+	if !slices.Contains(p.Allow, NotAnImage) {
+		return nil
+	}
+	allowed := map[v1.Hash]bool{}
+	for _, f := range findings {
+		if f.Rule == NotAnImage && f.Severity < Error {
+			allowed[f.Entry.Digest] = true
+		}
+	}
+	return allowed
 }
 
 // counts reports whether a rule has a say at all.

@@ -1,6 +1,7 @@
 package index_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -138,6 +139,31 @@ func TestByEntry(t *testing.T) {
 	for i := range found {
 		if found[i].Rule != before[i].Rule {
 			t.Errorf("the findings given were sorted: %+v", found)
+		}
+	}
+}
+
+// Consumers never choose an artifact, so one that is allowed needs no platform;
+// what nothing allows stays what it is.
+func TestAllowedArtifactsNeedNoPlatform(t *testing.T) {
+	t.Parallel()
+	chart, image, odd := image(1, index.OCI, ""), image(2, index.OCI, ""), image(3, index.OCI, "")
+	found := []index.Finding{
+		{Rule: index.NotAnImage, Entry: chart}, {Rule: index.PlatformMissing, Entry: chart},
+		{Rule: index.PlatformMissing, Entry: image},
+		{Rule: index.NotAnImage, Severity: index.Error, Entry: odd}, {Rule: index.PlatformMissing, Entry: odd},
+	}
+	for want, policy := range map[string]index.Policy{
+		"not-an-image1 platform-missing1 platform-missing2 not-an-image3 platform-missing3": {},
+		"not-an-image1 platform-missing2 not-an-image3 platform-missing3":                   {Allow: []index.RuleID{index.NotAnImage}},
+	} {
+		judged, err := policy.Judge(found, index.Publish)
+		var got []string
+		for _, f := range judged {
+			got = append(got, string(f.Rule)+numbers([]index.Entry{f.Entry}))
+		}
+		if strings.Join(got, " ") != want || !errors.Is(err, index.ErrInvalid) {
+			t.Errorf("judged %q, want %s: %v", got, want, err)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func integrityRules() []RuleInfo {
 func platformSetRules() []RuleInfo {
 	return []RuleInfo{{
 		ID: PlatformMissing, Group: GroupPlatform, Local: Warning, Publish: Error,
-		Check:  "Every image of the list has an operating system and an architecture.",
+		Check:  "Every image of the list has an operating system and an architecture. An artifact that is allowed (not-an-image) needs none.",
 		Why:    "Consumers choose by exactly these two. Buildpacks that were packaged without a target have no architecture, and a list of such packages serves nobody.",
 		Repair: "Give the entry the missing fields, or package with a target.",
 		Source: "https://github.com/buildpacks/pack/issues/1678, https://github.com/buildpacks/pack/issues/2079",
