@@ -59,10 +59,12 @@ type Registry interface {
 	Run(ctx context.Context, p index.Plan, watch index.Watch) error
 }
 
-// Event is something that happened on the way. One field is set.
+// Event is something that happened on the way. One field is set, and Rejected
+// beside Finding.
 type Event struct {
-	Finding *index.Finding // a rule found something that stops nothing
-	Step    *index.Step    // a step of publishing is done
+	Finding  *index.Finding // a rule found something that stops nothing
+	Rejected bool           // other findings stop what was to be done
+	Step     *index.Step    // a step of publishing is done
 
 	Begin *Transfers // blobs are about to be sent, or read to be saved
 	Sent  *Transfer  // one of them is on its way

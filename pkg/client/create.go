@@ -144,7 +144,7 @@ func (c *Client) update(ctx context.Context, n index.Name, with changing, change
 		findings, err = look.check(ix, index.Local)
 		return ix, err
 	})
-	c.report(findings)
+	c.report(findings, err)
 	if err != nil {
 		return ListResult{}, err
 	}

@@ -78,7 +78,7 @@ func (c *Client) checked(ctx context.Context, v Validation, ix index.Index, know
 		return nil, err
 	}
 	findings, err := look.check(ix, index.Publish)
-	c.report(findings)
+	c.report(findings, err)
 	return findings, err
 }
 

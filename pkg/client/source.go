@@ -242,6 +242,7 @@ func setPlatform(m *index.Manifest, p v1.Platform) error {
 	if config != nil && contradicts(p, *config) {
 		return &index.Rejection{Findings: []index.Finding{{
 			Rule: index.PlatformMismatch, Severity: index.Error, Entry: m.Entry,
+			Patch:   index.AsConfig(p, *config),
 			Message: fmt.Sprintf("%s was given for it, but its config says %s", index.FormatPlatform(p), index.FormatPlatform(*config)),
 		}}}
 	}

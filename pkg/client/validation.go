@@ -72,9 +72,9 @@ func (i inspector) check(ix index.Index, in index.Context) ([]index.Finding, err
 	return slices.DeleteFunc(findings, func(f index.Finding) bool { return f.Severity == index.Error }), err
 }
 
-// report tells of findings that stop nothing.
-func (c *Client) report(findings []index.Finding) {
+// report tells of findings that stop nothing. stopped is what others did.
+func (c *Client) report(findings []index.Finding, stopped error) {
 	for _, f := range findings {
-		c.observe(Event{Finding: &f})
+		c.observe(Event{Finding: &f, Rejected: stopped != nil})
 	}
 }

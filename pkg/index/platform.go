@@ -206,11 +206,47 @@ func unknownNames(p v1.Platform) string {
 	return strings.Join(messages, "; ")
 }
 
-// didYouMean offers the normal name of s where it is known, else the known
-// names that are at most two changes of a letter away, the nearest ones only.
+// knownNames sets the names of p that are not known to those that were meant;
+// it sets nothing where that is not clear.
+func knownNames(p v1.Platform) PlatformPatch {
+	normal := NormalizePlatform(p)
+	var patch PlatformPatch
+	for _, field := range []struct {
+		set          **string
+		name, normal string
+		known        []string
+	}{
+		{&patch.OS, p.OS, normal.OS, knownOS()}, {&patch.Architecture, p.Architecture, normal.Architecture, knownArch()},
+	} {
+		if field.name == "" || slices.Contains(field.known, field.name) {
+			continue
+		}
+		near := nearNames(field.name, field.normal, field.known)
+		if len(near) != 1 {
+			return PlatformPatch{}
+		}
+		*field.set = &near[0]
+	}
+	if _, variant := archAlias(strings.ToLower(p.Architecture)); variant != "" && p.Variant == "" {
+		patch.Variant = &variant
+	}
+	return patch
+}
+
+// didYouMean offers the names that s may have been meant to be.
 func didYouMean(s, normal string, known []string) string {
+	near := nearNames(s, normal, known)
+	if len(near) == 0 {
+		return ""
+	}
+	return ", did you mean " + strings.Join(near, " or ") + "?"
+}
+
+// nearNames returns the normal name of s where it is known, else the known
+// names that are at most two changes of a letter away, the nearest ones only.
+func nearNames(s, normal string, known []string) []string {
 	if slices.Contains(known, normal) {
-		return ", did you mean " + normal + "?"
+		return []string{normal}
 	}
 	best, near := 3, []string(nil)
 	for _, k := range known {
@@ -223,9 +259,9 @@ func didYouMean(s, normal string, known []string) string {
 	}
 	// Half of the letters changed is another word.
 	if len(near) == 0 || 2*best >= len(s) {
-		return ""
+		return nil
 	}
-	return ", did you mean " + strings.Join(near, " or ") + "?"
+	return near
 }
 
 // distance is the number of letters to insert, delete, replace or swap with

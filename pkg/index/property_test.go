@@ -1,6 +1,7 @@
 package index_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -183,7 +184,8 @@ func TestPropertyDeterminism(t *testing.T) {
 			w := world{rand.New(rand.NewPCG(seed, 2))}
 			ix, _ := apply(t, w.list(t, index.OCI), index.Add(w.entry(), w.entry()), index.Replace(w.entry(), w.entry()))
 			_, _, err := ix.Apply(index.Convert(index.V2S2))
-			return raw(t, ix), fmt.Sprint(err, ix.Check(index.UniquePlatforms, index.KnownPlatforms))
+			found, jsonErr := json.Marshal(ix.Check(index.UniquePlatforms, index.KnownPlatforms, index.PlatformPresent))
+			return raw(t, ix), fmt.Sprint(err, jsonErr, string(found))
 		}
 		doc, fault := again()
 		for range 5 {

@@ -50,7 +50,10 @@ type Finding struct {
 	Entry    Entry    // the entry that it is about; its zero value: the list itself
 	Others   []Entry  // entries that it collides with
 	Values   []string // what a repair needs to know: platforms, names; documented by the rule
-	Message  string   // the cause, in one sentence
+	// Patch is the platform fields that the entry should have, as far as that is
+	// known or likely; the zero value where it is not.
+	Patch   PlatformPatch
+	Message string // the cause, in one sentence
 }
 
 // Rejection is an error of the kind ErrInvalid: findings stopped what was to be
@@ -112,18 +115,46 @@ func NotEmpty(ix Index) []Finding {
 
 // PlatformPresent finds images whose entry lacks the operating system or the
 // architecture: "all manifests MUST have OS and architecture defined"
-// (https://github.com/buildpacks/pack/issues/1678).
+// (https://github.com/buildpacks/pack/issues/1678). The patch of a finding is a
+// guess: the most common platform that no other entry is for.
 func PlatformPresent(ix Index) []Finding {
 	var findings []Finding
+	taken := map[string]bool{}
+	for _, e := range ix.entries {
+		taken[platformOf(e)] = true
+	}
 	for _, e := range ix.entries {
 		if missing := missingFields(e); missing != "" {
 			findings = append(findings, Finding{
-				Rule: PlatformMissing, Entry: e.clone(),
+				Rule: PlatformMissing, Entry: e.clone(), Patch: likelyFields(e, taken),
 				Message: "the image has no " + missing,
 			})
 		}
 	}
 	return findings
+}
+
+// likelyFields guesses what an entry lacks, and takes note of its guess.
+func likelyFields(e Entry, taken map[string]bool) PlatformPatch {
+	var had v1.Platform
+	if e.Platform != nil {
+		had = *e.Platform
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		var patch PlatformPatch
+		if had.OS == "" {
+			os := "linux"
+			patch.OS = &os
+		}
+		if had.Architecture == "" {
+			patch.Architecture = &arch
+		}
+		if key := platformKey(patch.Patch(had)); !taken[key] {
+			taken[key] = true
+			return patch
+		}
+	}
+	return PlatformPatch{}
 }
 
 func missingFields(e Entry) string {
@@ -179,7 +210,8 @@ func describeOrigin(e Entry) string {
 }
 
 // KnownPlatforms finds names of operating systems and architectures that Go
-// does not know, and such as no consumer can read.
+// does not know, and such as no consumer can read. The patch of a finding has
+// the names that were meant, where there is but one for each.
 func KnownPlatforms(ix Index) []Finding {
 	var findings []Finding
 	for _, e := range ix.entries {
@@ -191,7 +223,7 @@ func KnownPlatforms(ix Index) []Finding {
 			f.Severity = Error
 			f.Message = fmt.Sprintf("the platform %q has characters other than letters, digits, '.', '_' and '-'", e.PlatformString())
 		} else {
-			f.Message = unknownNames(*e.Platform)
+			f.Message, f.Patch = unknownNames(*e.Platform), knownNames(*e.Platform)
 		}
 		if f.Message != "" {
 			findings = append(findings, f)
@@ -200,13 +232,14 @@ func KnownPlatforms(ix Index) []Finding {
 	return findings
 }
 
-// OneFamily finds children of the other format than the list's.
+// OneFamily finds children of the other format than the list's, which Values of a
+// finding has.
 func OneFamily(ix Index) []Finding {
 	var findings []Finding
 	for _, e := range ix.entries {
 		if f, ok := FormatOf(e.MediaType); ok && f != ix.format {
 			findings = append(findings, Finding{
-				Rule: MediaTypeMixed, Entry: e.clone(),
+				Rule: MediaTypeMixed, Entry: e.clone(), Values: []string{ix.format.String()},
 				Message: fmt.Sprintf("the image is in the format %s, the list in %s", f, ix.format),
 			})
 		}

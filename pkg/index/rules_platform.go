@@ -88,7 +88,8 @@ func goPairs() []string {
 }
 
 // KnownVariants finds variants that nothing is written about for their
-// architecture.
+// architecture. The patch of a finding is the variant that consumers take for
+// granted.
 func KnownVariants(ix Index) []Finding {
 	var findings []Finding
 	for _, e := range ix.entries {
@@ -107,8 +108,12 @@ func KnownVariants(ix Index) []Finding {
 }
 
 func unknownVariant(e Entry, truth string) Finding {
+	_, usual := variantsOf(NormalizePlatform(*e.Platform).Architecture)
+	if usual != "v7" {
+		usual = "" // the same, and shorter
+	}
 	return Finding{
-		Rule: VariantUnknown, Entry: e.clone(),
+		Rule: VariantUnknown, Entry: e.clone(), Patch: PlatformPatch{Variant: &usual},
 		Message: fmt.Sprintf("the variant %q is not known for %s, which %s", e.Platform.Variant, e.Platform.Architecture, truth),
 	}
 }
@@ -133,13 +138,15 @@ func knownVariants(arch string) (pattern, examples string) {
 	return "", ""
 }
 
-// VariantPresent finds images for arm that do not say for which variant.
+// VariantPresent finds images for arm that do not say for which variant. The
+// patch of a finding is the one that consumers take for granted.
 func VariantPresent(ix Index) []Finding {
 	var findings []Finding
+	usual := "v7"
 	for _, e := range ix.entries {
 		if judgesPlatform(e) && e.Platform.Architecture == "arm" && e.Platform.Variant == "" {
 			findings = append(findings, Finding{
-				Rule: VariantMissing, Entry: e.clone(),
+				Rule: VariantMissing, Entry: e.clone(), Patch: PlatformPatch{Variant: &usual},
 				Message: FormatPlatform(*e.Platform) + " is without a variant, which consumers take for v7",
 			})
 		}
@@ -149,7 +156,7 @@ func VariantPresent(ix Index) []Finding {
 
 // TruePlatforms finds entries whose platform is not the one that the config of
 // their image gives, as far as manifests have configs. Values of a finding has
-// the platform of the config. What the config leaves open, an entry may say:
+// the platform of the config, its patch what the entry has to say instead. What the config leaves open, an entry may say:
 // that is a note.
 func TruePlatforms(manifests []Manifest) Rule {
 	configs := map[v1.Hash]v1.Platform{}
@@ -186,6 +193,7 @@ func compareWithConfig(e Entry, config v1.Platform) (f Finding, found bool) {
 	entry := NormalizePlatform(*e.Platform)
 	switch {
 	case contradictsConfig(entry, config):
+		f.Patch = AsConfig(entry, config)
 		f.Message = fmt.Sprintf("the list says %s, the image's own config says %s", describePlatform(entry), describePlatform(config))
 	case config.OS == "" && entry.OS != "" || config.Architecture == "" && entry.Architecture != "":
 		f.Limit = AtMostNote
@@ -194,6 +202,27 @@ func compareWithConfig(e Entry, config v1.Platform) (f Finding, found bool) {
 		return Finding{}, false
 	}
 	return f, true
+}
+
+// AsConfig returns what makes an entry say what its config says, of the fields
+// that the config has.
+func AsConfig(entry, config v1.Platform) PlatformPatch {
+	var patch PlatformPatch
+	for _, field := range []struct {
+		set           **string
+		entry, config string
+	}{
+		{&patch.OS, entry.OS, config.OS}, {&patch.Architecture, entry.Architecture, config.Architecture},
+		{&patch.OSVersion, entry.OSVersion, config.OSVersion},
+	} {
+		if field.config != "" && field.config != field.entry {
+			*field.set = &field.config
+		}
+	}
+	if entry.Variant != config.Variant && (config.Variant != "" || patch.Architecture != nil) {
+		patch.Variant = &config.Variant
+	}
+	return patch
 }
 
 // contradictsConfig compares what both give; a variant that is not given is the

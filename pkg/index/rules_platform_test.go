@@ -2,6 +2,7 @@ package index_test
 
 import (
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -280,6 +281,60 @@ func TestConfigsAreNoArtifactType(t *testing.T) {
 		}
 		if got := docker.Entries()[0].ArtifactType; format == index.OCI && got != "" {
 			t.Errorf("in a Docker list it is %q", got)
+		}
+	}
+}
+
+// What an entry should say, as far as that is known or likely.
+func TestPatches(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rule     index.Rule
+		platform []string
+		want     []string // the platforms with the patch, "" for none
+	}{
+		{index.PlatformPresent, []string{"linux/", "windows/", ""}, []string{"linux/amd64", "windows/amd64", "linux/arm64"}},
+		{index.PlatformPresent, []string{"linux/amd64", "linux/", "/s390x"}, []string{"linux/arm64", "linux/s390x"}},
+		{index.PlatformPresent, []string{"linux/amd64", "linux/aarch64/v8", "linux/"}, []string{""}},
+		{index.KnownPlatforms, []string{"linux/x86_64", "linux/arm64v8", "lunix/armhf", "macOS/AMD64"}, []string{"linux/amd64", "linux/arm64/v8", "linux/arm/v7", "darwin/amd64"}},
+		{index.KnownPlatforms, []string{"linux/armd64", "linux/odd", "lunix/odd"}, []string{"", "", ""}},
+		{index.KnownVariants, []string{"linux/amd64/v8", "linux/arm/v9", "linux/arm64/v7", "linux/s390x/v1"}, []string{"linux/amd64", "linux/arm/v7", "linux/arm64", "linux/s390x"}},
+		{index.VariantPresent, []string{"linux/arm"}, []string{"linux/arm/v7"}},
+	} {
+		var entries []index.Entry
+		for i, p := range c.platform {
+			entries = append(entries, image(i+1, index.OCI, p))
+		}
+		var got []string
+		for _, f := range list(t, index.OCI, entries...).Check(c.rule) {
+			text := ""
+			if !f.Patch.IsZero() {
+				var had v1.Platform
+				if f.Entry.Platform != nil {
+					had = *f.Entry.Platform
+				}
+				text = index.FormatPlatform(f.Patch.Patch(had))
+			}
+			got = append(got, text)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("of %q become %q, want %q", c.platform, got, c.want)
+		}
+	}
+}
+
+func TestAsConfig(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ entry, config, want string }{
+		{"linux/arm64/v8", "linux/amd64", "linux/amd64"},
+		{"linux/amd64", "windows/amd64:10.0.1", "windows/amd64:10.0.1"},
+		{"linux/arm/v6", "linux/arm/v7", "linux/arm/v7"},
+		{"linux/arm/v6", "linux/arm", "linux/arm/v6"},
+		{"windows/amd64:10.0.2", "windows/amd64", "windows/amd64:10.0.2"},
+	} {
+		entry, config := *image(1, index.OCI, c.entry).Platform, *image(1, index.OCI, c.config).Platform
+		if got := index.FormatPlatform(index.AsConfig(entry, config).Patch(entry)); got != c.want {
+			t.Errorf("%s as %s is %s, want %s", c.entry, c.config, got, c.want)
 		}
 	}
 }
