@@ -123,6 +123,9 @@ func runCreate(ctx context.Context, f *factory, o *createOptions) (err error) {
 	if o.request.DryRun {
 		o.results = resultFlags{} // nothing is written, so there is nothing to make sure of
 	}
+	if o.request.Publish || o.request.DryRun {
+		f.at = nowhere
+	}
 	files, err := f.prepare(o.results)
 	if err != nil {
 		return err

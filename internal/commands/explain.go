@@ -101,7 +101,7 @@ func (e *listError) Unwrap() error { return e.error }
 func inList(err error, list string) error { return &listError{list, err} }
 
 // explain shows an error and how to mend it, and returns the exit code.
-func explain(streams *ui.Streams, program string, cause, err error) int {
+func explain(streams *ui.Streams, a advisor, cause, err error) int {
 	if err == nil {
 		return 0
 	}
@@ -109,12 +109,11 @@ func explain(streams *ui.Streams, program string, cause, err error) int {
 		streams.Error("interrupted (%s): %s", interrupt.Name, whatIsDone(err))
 		return interrupt.Code
 	}
-	list := "LIST"
 	if about, ok := errors.AsType[*listError](err); ok {
-		list = about.list
+		a.list = about.list
 	}
 	for _, one := range flatten(err) {
-		explainOne(streams, program, list, one)
+		explainOne(streams, a.rejected(), one)
 	}
 	if unfinished, ok := errors.AsType[*index.Unfinished](err); ok {
 		streams.Tip("%s; the same command does what is left", unfinished.Summary())
@@ -159,9 +158,9 @@ func flatten(err error) []error {
 	return []error{err}
 }
 
-func explainOne(streams *ui.Streams, program, list string, err error) {
+func explainOne(streams *ui.Streams, a advisor, err error) {
 	if rejected, ok := errors.AsType[*index.Rejection](err); ok {
-		explainRejection(streams, program, list, rejected)
+		explainRejection(streams, a, rejected)
 		return
 	}
 	streams.Error("%s", err)
@@ -173,72 +172,20 @@ func explainOne(streams *ui.Streams, program, list string, err error) {
 		if k.hint == nil || !errors.Is(err, k.err) {
 			continue
 		}
-		if hint := k.hint(program, list, fault); hint != "" {
+		if hint := k.hint(a.program, a.list, fault); hint != "" {
 			streams.Tip("%s", hint)
 		}
 		return
 	}
 }
 
-func explainRejection(streams *ui.Streams, program, list string, r *index.Rejection) {
+func explainRejection(streams *ui.Streams, a advisor, r *index.Rejection) {
 	stops := 0
 	for _, f := range r.Findings {
-		if f.Severity != index.Error {
-			tellFinding(streams, program, list, f)
-			continue
+		if f.Severity == index.Error {
+			stops++
 		}
-		stops++
-		streams.Error("%s", describeFinding(f))
-		if fix := fixFor(program, list, f); fix != "" {
-			streams.Tip("%s", fix)
-		}
+		tellFinding(streams, a, f)
 	}
 	streams.Error("the list is not valid: %d error(s), nothing was written", stops)
-}
-
-// fixFor returns the command that repairs a finding, "" where there is none.
-func fixFor(program, list string, f index.Finding) string {
-	switch f.Rule {
-	case index.PlatformMissing:
-		return fixPlatform(program, list, f.Entry)
-	case index.PlatformDuplicate:
-		return "keep one of them; 'add --replace' puts an image in the place of the one of its platform"
-	case index.PlatformUnknown:
-		return fmt.Sprintf("%s annotate %s %s --os OS --arch ARCH", program, list, f.Entry.Digest)
-	case index.NotConvertible:
-		return "use the format of the image, or keep it as it is with --preserve-digests"
-	case index.AnnotationsInV2S2:
-		return "use --format oci, whose lists can hold them"
-	case index.EmptyList:
-		return fmt.Sprintf("%s add %s SOURCE", program, list)
-	case index.PlatformMismatch:
-		return "give the platform that the config says, or none"
-	default:
-		return repairOf(f)
-	}
-}
-
-// repairOf says what the table of rules says, and how to let an error pass.
-func repairOf(f index.Finding) string {
-	for _, r := range index.RuleTable() {
-		if r.ID != f.Rule {
-			continue
-		}
-		if f.Severity == index.Error && r.Optional {
-			return fmt.Sprintf("%s Or let it pass with --allow %s.", r.Repair, r.ID)
-		}
-		return r.Repair
-	}
-	return ""
-}
-
-func fixPlatform(program, list string, e index.Entry) string {
-	fix := fmt.Sprintf("%s annotate %s %s", program, list, e.Digest)
-	if e.Platform == nil || e.Platform.OS == "" {
-		fix += " --os OS"
-	}
-	if e.Platform == nil || e.Platform.Architecture == "" {
-		fix += " --arch ARCH"
-	}
-	return fix
 }

@@ -27,11 +27,16 @@ func digest(digit string) v1.Hash {
 // finding is one of the rule, about an image for linux whose architecture is not
 // known.
 func finding(rule index.RuleID, severity index.Severity) index.Finding {
+	arch := "amd64"
+	patch := index.PlatformPatch{}
+	if rule == index.PlatformMissing {
+		patch.Architecture = &arch
+	}
 	entry := index.Entry{
 		Descriptor: v1.Descriptor{Digest: digest("a"), MediaType: types.DockerManifestSchema2, Platform: &v1.Platform{OS: "linux"}},
 		Origin:     index.Origin{Ref: "acme/bp:linux"},
 	}
-	return index.Finding{Rule: rule, Severity: severity, Entry: entry, Message: "the cause of " + string(rule)}
+	return index.Finding{Rule: rule, Severity: severity, Entry: entry, Patch: patch, Message: "the cause of " + string(rule)}
 }
 
 func rejection(findings ...index.Finding) error { return &index.Rejection{Findings: findings} }
@@ -150,7 +155,7 @@ func TestExplainQuietly(t *testing.T) {
 	streams.Quiet = true
 	code := commands.Explain(streams, nil, errors.Join(index.Faultf(index.ErrExists, "list", "there"), rejection(finding(index.PlatformMissing, index.Error))))
 	want := "ERROR: list: there\n" +
-		"ERROR: acme/bp:linux (" + digest("a").String() + "): the cause of platform-missing [platform-missing]\n" +
+		"ERROR: acme/bp:linux (" + digest("a").String() + "): the cause of platform-missing. If it is not for linux/amd64, name what it is for. [platform-missing]\n" +
 		"ERROR: the list is not valid: 1 error(s), nothing was written\n"
 	if got.String() != want || code != 3 {
 		t.Errorf("exit %d, got\n%s\nwant\n%s", code, got.String(), want)

@@ -8,7 +8,8 @@ import (
 
 // Explain is explain.
 func Explain(streams *ui.Streams, cause, err error) int {
-	return explain(streams, "pack manifest", cause, err)
+	words := []string{"pack", "manifest", "push", "ghcr.io/acme/bp:1"}
+	return explain(streams, advisor{program: "pack manifest", list: "LIST", verb: "push", words: words, args: 1}, cause, err)
 }
 
 // InList is inList.
@@ -18,3 +19,6 @@ func InList(err error, list string) error { return inList(err, list) }
 func NewRoot(p Process) *cobra.Command {
 	return newRoot(&factory{process: p, streams: ui.New(p.Out, p.Err, p.Term, p.Now)})
 }
+
+// ShellWords is shellWords.
+func ShellWords(words []string) string { return shellWords(words) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/buildpacks-community/pack-manifest/internal/ui"
 	"github.com/buildpacks-community/pack-manifest/pkg/client"
@@ -13,8 +14,7 @@ import (
 // reporter tells of events on stderr, a line each.
 type reporter struct {
 	streams *ui.Streams
-	program string
-	list    string
+	advisor advisor
 	there   int // images that the destination had
 
 	progress *ui.Progress // nil where it is told in lines only
@@ -23,7 +23,11 @@ type reporter struct {
 func (r *reporter) event(e client.Event) {
 	switch {
 	case e.Finding != nil:
-		tellFinding(r.streams, r.program, r.list, *e.Finding)
+		a := r.advisor
+		if e.Rejected {
+			a = a.rejected()
+		}
+		tellFinding(r.streams, a, *e.Finding)
 	case e.Step != nil:
 		r.step(*e.Step)
 	case e.Begin != nil:
@@ -144,22 +148,27 @@ func (r *reporter) tag(s index.Step) {
 	r.streams.Info("Tagged %s:%s", s.To.Name(), s.Tag)
 }
 
-// tellFinding tells of a finding that stops nothing: warnings with the command
-// that repairs them, notes in detail.
-func tellFinding(streams *ui.Streams, program, list string, f index.Finding) {
-	say := streams.Warn
+// tellFinding tells of a finding: errors and warnings with the command that
+// repairs them, notes in detail.
+func tellFinding(streams *ui.Streams, a advisor, f index.Finding) {
 	if f.Severity == index.Note {
-		say = streams.Detail
+		streams.Detail("%s", describeFinding(f, ""))
+		return
 	}
-	say("%s", describeFinding(f))
-	if fix := fixFor(program, list, f); fix != "" && f.Severity != index.Note {
-		streams.Tip("%s", fix)
+	say := streams.Warn
+	if f.Severity == index.Error {
+		say = streams.Error
+	}
+	r := a.repair(f)
+	say("%s", describeFinding(f, r.sentence))
+	if r.command != "" {
+		streams.Tip("%s", r.command)
 	}
 }
 
-// describeFinding is the finding in one line: what it is about, the cause, the
-// rule.
-func describeFinding(f index.Finding) string {
+// describeFinding is the finding in one line: what it is about, the cause, what
+// else there is to say, the rule.
+func describeFinding(f index.Finding, sentence string) string {
 	about := "the list"
 	if f.Entry.Digest.Hex != "" {
 		about = f.Entry.Digest.String()
@@ -167,7 +176,18 @@ func describeFinding(f index.Finding) string {
 			about = fmt.Sprintf("%s (%s)", f.Entry.Origin.Ref, about)
 		}
 	}
-	return fmt.Sprintf("%s: %s [%s]", about, f.Message, f.Rule)
+	return fmt.Sprintf("%s: %s [%s]", about, withSentence(f.Message, sentence), f.Rule)
+}
+
+// withSentence adds a sentence to a message, which has no full stop.
+func withSentence(message, sentence string) string {
+	switch {
+	case sentence == "":
+		return message
+	case strings.HasSuffix(message, "?"):
+		return message + " " + sentence
+	}
+	return message + ". " + sentence
 }
 
 // tellDiff tells what an edit did to the entries of a list.

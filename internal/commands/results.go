@@ -99,7 +99,11 @@ func (f *factory) fill(files *resultFiles, list string, result client.ListResult
 	if files.noSources {
 		result = withoutSources(result)
 	}
-	views := f.findingViews(list, result.Findings)
+	a := f.advisor(list)
+	if files.noSources {
+		a.words = nil // they name the sources
+	}
+	views := findingViews(a, result.Findings)
 	if p := files.pending["--metadata-file"]; p != nil {
 		raw, err := metadata(result, views)
 		if err == nil {

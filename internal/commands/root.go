@@ -21,8 +21,8 @@ func Main(ctx context.Context, p Process) int {
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
 	err := root.ExecuteContext(ctx)
-	f.colour()                                                    // the arguments may have been refused before a command ran
-	return explain(streams, f.program(), context.Cause(ctx), err) // the cause is known only now
+	f.colour()                                                          // the arguments may have been refused before a command ran
+	return explain(streams, f.advisor("LIST"), context.Cause(ctx), err) // the cause is known only now
 }
 
 // factory makes what commands need once their flags are parsed, never before.
@@ -31,6 +31,10 @@ type factory struct {
 	streams *ui.Streams
 	noColor bool
 	color   bool
+
+	verb string // of the command that runs, and how many arguments it has
+	args int
+	at   place // where the list is that it is about
 }
 
 // standsAlone reports whether the program was started as pack-manifest, which
@@ -86,7 +90,7 @@ func (f *factory) client(r reach, list string) (*client.Client, error) {
 	if f.streams.Verbose {
 		settings.Log = func(request string) { f.streams.Detail("%s", request) }
 	}
-	observer := &reporter{streams: f.streams, program: f.program(), list: list}
+	observer := &reporter{streams: f.streams, advisor: f.advisor(list)}
 	return client.Open(settings, client.WithObserver(observer.event)), nil
 }
 
@@ -139,7 +143,10 @@ func (f *factory) addGlobalFlags(root *cobra.Command) {
 	flags.BoolVarP(&f.streams.Quiet, "quiet", "q", false, "Show data and errors only")
 	flags.BoolVarP(&f.streams.Verbose, "verbose", "v", false, "Show more output: notes, and every request")
 	flags.BoolVar(&f.streams.Timestamps, "timestamps", false, "Enable timestamps in output to stderr")
-	root.PersistentPreRun = func(*cobra.Command, []string) { f.colour() }
+	root.PersistentPreRun = func(cmd *cobra.Command, args []string) {
+		f.colour()
+		f.verb, f.args = cmd.Name(), len(args)
+	}
 }
 
 // colour decides on colours: the flags, then NO_COLOR (https://no-color.org),

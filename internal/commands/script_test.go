@@ -89,6 +89,10 @@ func run() { os.Exit(commands.Main(context.Background(), commands.OSProcess("tes
 //	mask FILE OUT
 //	             write FILE to OUT with the hosts of registries replaced by
 //	             their names and digests by DIGEST
+//	hosts FILE OUT
+//	             write FILE to OUT with the hosts of registries replaced alone
+//	paste FILE N run the commands of the N lines of FILE that begin with "Tip: ",
+//	             as a shell that they are pasted into
 //	fault NAME METHOD PATH ACTION [TIMES]
 //	             make requests fail whose path PATH, a regular expression, fits;
 //	             ACTION is one of actions
@@ -121,6 +125,7 @@ func scripts() testscript.Params {
 			"requests": count(func(r *testhelpers.Registry) int { return len(r.Requests()) }),
 			"writes":   count((*testhelpers.Registry).Writes),
 			"exits":    cmdExits, "sha256": cmdSHA256, "mask": cmdMask,
+			"hosts": cmdHosts, "paste": cmdPaste,
 			"daemon": cmdDaemon, "docker": cmdDocker, "loaded": cmdLoaded, "corrupt": cmdCorrupt, "auth": cmdAuth, "fault": cmdFault, "hub": cmdHub, "upstream": cmdUpstream,
 		},
 	}

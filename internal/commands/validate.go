@@ -86,7 +86,7 @@ func runValidate(ctx context.Context, f *factory, o *validateOptions) error {
 	if err != nil {
 		return inList(err, list)
 	}
-	views := f.findingViews(list, result.Findings)
+	views := findingViews(f.advisorOn(list, result), result.Findings)
 	if f.process.Env("GITHUB_ACTIONS") == "true" {
 		annotate(f.streams, views)
 	}
@@ -108,15 +108,32 @@ type findingView struct {
 	Platform string `json:"platform,omitempty"`
 	Source   string `json:"source,omitempty"`
 	Message  string `json:"message"`
-	Fix      string `json:"fix,omitempty"`
+	Repair   string `json:"repair,omitempty"` // what the command does not say
+	Fix      string `json:"fix,omitempty"`    // the command that repairs it
 }
 
-func (f *factory) findingViews(list string, findings []index.Finding) []findingView {
+// advisorOn returns an advisor about what was validated: a list in local
+// storage, a published one, or sources that are no list yet.
+func (f *factory) advisorOn(list string, result client.ValidateResult) advisor {
+	f.at = nowhere
+	switch entries := result.Index.Entries(); {
+	case result.Local:
+		f.at = inStorage
+	case len(entries) > 0 && entries[0].Origin.Pin == result.Index.Digest():
+		f.at = inRegistry
+	}
+	a := f.advisor(list)
+	a.format = result.Index.Format()
+	return a
+}
+
+func findingViews(a advisor, findings []index.Finding) []findingView {
 	views := []findingView{}
 	for _, found := range findings {
+		r := a.repair(found)
 		v := findingView{
 			Rule: string(found.Rule), Severity: found.Severity.String(), Platform: found.Entry.PlatformString(),
-			Source: found.Entry.Origin.Ref, Message: found.Message, Fix: fixFor(f.program(), list, found),
+			Source: found.Entry.Origin.Ref, Message: found.Message, Repair: r.sentence, Fix: r.command,
 		}
 		if found.Entry.Digest.Hex != "" {
 			v.Entry = found.Entry.Digest.String()
@@ -139,7 +156,7 @@ func showFindings(streams *ui.Streams, views []findingView, form string) error {
 		if v.Severity == index.Note.String() && !streams.Verbose {
 			continue
 		}
-		rows = append(rows, []string{v.Severity, v.Rule, v.image(), v.Message})
+		rows = append(rows, []string{v.Severity, v.Rule, v.image(), withSentence(v.Message, v.Repair)})
 		if v.Fix != "" {
 			rows = append(rows, []string{"", "", "", "repair: " + v.Fix})
 		}

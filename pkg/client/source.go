@@ -240,8 +240,10 @@ func givePlatform(manifests []index.Manifest, s source) error {
 func setPlatform(m *index.Manifest, p v1.Platform) error {
 	config := index.ConfigPlatform(m.Config)
 	if config != nil && contradicts(p, *config) {
+		given := m.Entry
+		given.Platform = &p
 		return &index.Rejection{Findings: []index.Finding{{
-			Rule: index.PlatformMismatch, Severity: index.Error, Entry: m.Entry,
+			Rule: index.PlatformMismatch, Severity: index.Error, Entry: given,
 			Patch:   index.AsConfig(p, *config),
 			Message: fmt.Sprintf("%s was given for it, but its config says %s", index.FormatPlatform(p), index.FormatPlatform(*config)),
 		}}}

@@ -1,0 +1,375 @@
+package commands
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/buildpacks-community/pack-manifest/pkg/index"
+)
+
+// repair is how what a rule found goes away.
+type repair struct {
+	command  string // to be pasted into a POSIX shell, "" for none
+	sentence string // what the command does not say, "" for nothing
+}
+
+// place is where the list is that a command looked at.
+type place uint8
+
+const (
+	inStorage  place = iota // in local storage
+	inRegistry              // published, and not in local storage
+	nowhere                 // not made yet, or not kept
+)
+
+// advisor makes commands that repair what rules find: of what is known of the
+// list, and of what was typed.
+type advisor struct {
+	program string   // what is typed in front of the verbs
+	list    string   // the list, as typed
+	verb    string   // of the command
+	words   []string // the whole command; none where it is not to be repeated
+	args    int      // how many of its words are no flags
+	at      place
+	format  index.Format // of a list inRegistry
+}
+
+// maxRepeated is how long a command is at most, in bytes, that is repeated:
+// there may be a finding for each of its sources.
+const maxRepeated = 2000
+
+// advisor returns one for the command that runs, about a list.
+func (f *factory) advisor(list string) advisor {
+	a := advisor{program: f.program(), list: list, verb: f.verb, args: f.args, at: f.at}
+	words := append([]string{strings.Fields(f.program())[0]}, f.process.Args...)
+	if len(strings.Join(words, " ")) <= maxRepeated && !slices.ContainsFunc(words, hasSecret) {
+		a.words = words
+	}
+	return a
+}
+
+// hasSecret reports whether a word may have a user and a password in front of a
+// host.
+func hasSecret(word string) bool {
+	for _, algorithm := range []string{"@sha256:", "@sha512:"} {
+		word, _, _ = strings.Cut(word, algorithm)
+	}
+	before, _, ok := strings.Cut(word, "@")
+	return ok && strings.Contains(before, ":")
+}
+
+// rejected is the advisor once the command has made nothing: what it would have
+// added to a list is not in it.
+func (a advisor) rejected() advisor {
+	if a.verb == "create" || a.verb == "add" {
+		a.at = nowhere
+	}
+	return a
+}
+
+// repair returns how a finding goes away: a command that mends the list; where
+// only the author of an image can do that, one that removes the image or that
+// lets it pass, and what the author has to do.
+func (a advisor) repair(f index.Finding) repair {
+	info := ruleInfo(f.Rule)
+	if command := a.mend(f); command != "" {
+		return repair{command: command, sentence: guessed(f)}
+	}
+	if command := a.remove(f); command != "" && (info.Publish == index.Error || insisted(f)) {
+		return repair{command, info.Repair}
+	}
+	return repair{a.lower(f, info), info.Repair}
+}
+
+func ruleInfo(id index.RuleID) index.RuleInfo {
+	for _, info := range index.RuleTable() {
+		if info.ID == id {
+			return info
+		}
+	}
+	return index.RuleInfo{ID: id}
+}
+
+// guessed says that a command has something in it that nobody knows.
+func guessed(f index.Finding) string {
+	if f.Rule != index.PlatformMissing {
+		return ""
+	}
+	return fmt.Sprintf("If it is not for %s, name what it is for.", index.FormatPlatform(patched(f)))
+}
+
+// patched is the platform of an entry with what repairs it.
+func patched(f index.Finding) v1.Platform {
+	var had v1.Platform
+	if f.Entry.Platform != nil {
+		had = *f.Entry.Platform
+	}
+	return f.Patch.Patch(had)
+}
+
+// mend returns a command after which the rule finds nothing, "" for none.
+func (a advisor) mend(f index.Finding) string {
+	switch f.Rule {
+	case index.PlatformDuplicate:
+		return a.oneOf(f)
+	case index.MediaTypeMixed:
+		return a.convert(f)
+	case index.AnnotationsInV2S2:
+		return a.inOCI(f)
+	case index.NotConvertible:
+		if format, ok := index.FormatOf(f.Entry.MediaType); ok && a.verb == "create" {
+			return a.again("--format", format.String())
+		}
+		return a.again("--preserve-digests")
+	}
+	if f.Patch.IsZero() {
+		return ""
+	}
+	if a.at == nowhere {
+		return a.withPlatform(f)
+	}
+	return a.kept(append([]string{"annotate", a.list, f.Entry.Digest.String()}, platformWords(f.Patch)...)...)
+}
+
+// platformWords are the flags that set the fields of a patch.
+func platformWords(patch index.PlatformPatch) []string {
+	var words []string
+	for _, field := range []struct {
+		flag  string
+		value *string
+	}{{"--os", patch.OS}, {"--arch", patch.Architecture}, {"--variant", patch.Variant}, {"--os-version", patch.OSVersion}} {
+		if field.value != nil {
+			words = append(words, field.flag, *field.value)
+		}
+	}
+	return words
+}
+
+// kept returns a command that changes the list in local storage, and brings it
+// there first where it is published.
+func (a advisor) kept(words ...string) string {
+	command := a.program + " " + shellWords(words)
+	if a.at == inStorage {
+		return command
+	}
+	fetch := a.fetch("--preserve-digests")
+	if fetch == "" {
+		return ""
+	}
+	return fetch + " && " + command
+}
+
+// fetch returns the command that brings a published list into local storage, ""
+// where its name is none that lists are kept under.
+func (a advisor) fetch(flags ...string) string {
+	if _, err := index.ParseName(a.list); err != nil || a.at != inRegistry {
+		return ""
+	}
+	if slices.Contains(a.words, "--insecure") {
+		flags = append(flags, "--insecure")
+	}
+	words := append([]string{"create", a.list, a.list, "--format", a.format.String()}, flags...)
+	return a.program + " " + shellWords(words)
+}
+
+// remove returns the command that removes the entry of a finding.
+func (a advisor) remove(f index.Finding) string {
+	if f.Entry.Digest.Hex == "" || a.at == nowhere {
+		return ""
+	}
+	return a.kept("rm", a.list, f.Entry.Digest.String())
+}
+
+// oneOf returns a command that keeps one of two images of a platform.
+func (a advisor) oneOf(f index.Finding) string {
+	if a.at == nowhere && a.verb == "add" {
+		return a.again("--replace")
+	}
+	return cmp.Or(a.remove(f), a.withoutSource(f))
+}
+
+// convert returns a command that makes list and images of one format.
+func (a advisor) convert(f index.Finding) string {
+	switch {
+	case a.verb == "push" && len(f.Values) > 0:
+		return a.without("--preserve-digests").again("--format", f.Values[0])
+	case a.verb == "create":
+		return a.without("--preserve-digests").again()
+	case a.at == inRegistry:
+		return a.fetch()
+	}
+	return ""
+}
+
+// inOCI returns a command that makes a list that can hold annotations, or does
+// without them.
+func (a advisor) inOCI(f index.Finding) string {
+	switch {
+	case a.verb == "create" || a.verb == "push":
+		return a.again("--format", index.OCI.String())
+	case a.verb == "add" || a.verb == "annotate":
+		return a.withoutAnnotations()
+	case a.at == inRegistry:
+		a.format = index.OCI
+		return a.fetch()
+	}
+	return a.allow(f.Rule)
+}
+
+// withoutAnnotations returns the command without its annotations, "" where it
+// would do nothing then.
+func (a advisor) withoutAnnotations() string {
+	var words []string
+	flags := 0
+	for i := 0; i < len(a.words); i++ {
+		name, _, inOne := strings.Cut(a.words[i], "=")
+		switch {
+		case name != "--annotation" && name != "--annotations":
+			words = append(words, a.words[i])
+			flags += strings.Count(a.words[i][:min(2, len(a.words[i]))], "--")
+		case !inOne:
+			i++
+		}
+	}
+	if len(words) == 0 || a.verb == "annotate" && flags == 0 {
+		return ""
+	}
+	return shellWords(words)
+}
+
+// lower returns a command that lets a finding pass, or does without its source;
+// where nothing does, the same again, since what was read may have been damaged
+// on the way.
+func (a advisor) lower(f index.Finding, info index.RuleInfo) string {
+	switch {
+	case info.Optional && !insisted(f):
+		return a.allow(f.Rule)
+	case info.Group == index.GroupDemand:
+		return a.again("--require", "")
+	case info.Group != index.GroupIntegrity:
+		return a.again("--validate", "off")
+	}
+	return cmp.Or(a.withoutSource(f), a.again())
+}
+
+// insisted reports whether a finding is an error that no policy lowers.
+func insisted(f index.Finding) bool {
+	switch f.Rule {
+	case index.NotAnImage:
+		return !f.Entry.MediaType.IsImage() && !f.Entry.MediaType.IsIndex()
+	case index.PlatformUnknown:
+		names := strings.ReplaceAll(f.Entry.PlatformString(), "?", "") // what is missing
+		return shellWord("-"+names) != "-"+names
+	}
+	return false
+}
+
+// allow returns the command with a rule allowed. What keeps a list does it anew.
+func (a advisor) allow(rule index.RuleID) string {
+	switch {
+	case a.verb == "annotate":
+		return a.program + " " + shellWords([]string{"validate", a.list, "--allow", string(rule)})
+	case a.verb == "create" && a.at == inStorage && !slices.Contains(a.words, "--amend"):
+		return a.again("--replace", "--allow", string(rule))
+	}
+	return a.again("--allow", string(rule))
+}
+
+// again returns the command that was typed, with more flags, "" where it is not
+// to be repeated.
+func (a advisor) again(flags ...string) string {
+	if len(a.words) == 0 {
+		return ""
+	}
+	return shellWords(withFlags(a.words, flags))
+}
+
+// without is the advisor for the command without a flag that has no value.
+func (a advisor) without(flag string) advisor {
+	a.words = slices.DeleteFunc(slices.Clone(a.words), func(word string) bool { return word == flag })
+	return a
+}
+
+// withFlags adds flags in front of what ends flags.
+func withFlags(words, flags []string) []string {
+	end := slices.Index(words, "--")
+	if end < 0 {
+		end = len(words)
+	}
+	return slices.Concat(words[:end], flags, words[end:])
+}
+
+// withPlatform returns the command with PLATFORM= in front of the source of a
+// finding.
+func (a advisor) withPlatform(f index.Finding) string {
+	at, typed := a.source(f)
+	p := patched(f)
+	// What the config says of the variant would be filled in again.
+	if at < 0 || f.Rule == index.VariantUnknown || f.Rule == index.PlatformMismatch && !typed {
+		return ""
+	}
+	b := a
+	b.words = slices.Clone(a.words)
+	b.words[at] = index.FormatPlatform(p) + "=" + f.Entry.Origin.Ref
+	return b.again()
+}
+
+// withoutSource returns the command without the source of a finding, "" where it
+// has no other.
+func (a advisor) withoutSource(f index.Finding) string {
+	at, _ := a.source(f)
+	sources := a.args
+	if a.verb != "validate" {
+		sources-- // the list
+	}
+	if at < 0 || sources < 2 {
+		return ""
+	}
+	b := a
+	b.words = slices.Delete(slices.Clone(a.words), at, at+1)
+	return b.again()
+}
+
+// source returns where in the command the source of a finding is, -1 where it is
+// not there or twice, and whether a platform was typed in front of it.
+func (a advisor) source(f index.Finding) (at int, typed bool) {
+	ref := f.Entry.Origin.Ref
+	at = -1
+	for i, word := range a.words {
+		platform, rest, ok := strings.Cut(word, "=")
+		given := ok && rest == ref && strings.Contains(platform, "/") && !strings.HasPrefix(platform, "-")
+		if ref == "" || word != ref && !given {
+			continue
+		}
+		if at >= 0 {
+			return -1, false
+		}
+		at, typed = i, given
+	}
+	return at, typed
+}
+
+// shellWords returns words as one line for a POSIX shell, which reads the same
+// words from it.
+func shellWords(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = shellWord(word)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// shellWord quotes a word where a POSIX shell would read something else
+// (https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02).
+func shellWord(word string) string {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:@=+,%"
+	odd := func(r rune) bool { return !strings.ContainsRune(plain, r) }
+	if word != "" && !strings.ContainsFunc(word, odd) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
