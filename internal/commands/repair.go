@@ -121,12 +121,10 @@ func (a advisor) mend(f index.Finding) string {
 	case index.AnnotationsInV2S2:
 		return a.inOCI(f)
 	case index.NotConvertible:
-		if format, ok := index.FormatOf(f.Entry.MediaType); ok && a.verb == "create" {
-			return a.again("--format", format.String())
-		}
-		return a.again("--preserve-digests")
+		return a.asItIs(f)
 	}
-	if f.Patch.IsZero() {
+	// An image may say what we do not take from anybody.
+	if err := index.CheckPlatformNames(f.Patch.Patch(v1.Platform{})); err != nil || f.Patch.IsZero() {
 		return ""
 	}
 	if a.at == nowhere {
@@ -205,6 +203,18 @@ func (a advisor) convert(f index.Finding) string {
 	return ""
 }
 
+// asItIs returns a command that does not convert the image of a finding.
+func (a advisor) asItIs(f index.Finding) string {
+	format, ok := index.FormatOf(f.Entry.MediaType)
+	switch {
+	case a.verb == "create" && ok:
+		return a.again("--format", format.String())
+	case a.verb == "add" || a.verb == "push":
+		return a.again("--preserve-digests")
+	}
+	return ""
+}
+
 // inOCI returns a command that makes a list that can hold annotations, or does
 // without them.
 func (a advisor) inOCI(f index.Finding) string {
@@ -249,9 +259,9 @@ func (a advisor) lower(f index.Finding, info index.RuleInfo) string {
 	case info.Optional && !insisted(f):
 		return a.allow(f.Rule)
 	case info.Group == index.GroupDemand:
-		return a.again("--require", "")
+		return a.judged("--require", "")
 	case info.Group != index.GroupIntegrity:
-		return a.again("--validate", "off")
+		return a.without("--deep").judged("--validate", "off")
 	}
 	return cmp.Or(a.withoutSource(f), a.again())
 }
@@ -268,15 +278,20 @@ func insisted(f index.Finding) bool {
 	return false
 }
 
-// allow returns the command with a rule allowed. What keeps a list does it anew.
-func (a advisor) allow(rule index.RuleID) string {
+// allow returns the command with a rule allowed.
+func (a advisor) allow(rule index.RuleID) string { return a.judged("--allow", string(rule)) }
+
+// judged returns the command with flags that say what the rules shall do. What
+// keeps a list does it anew, and what has no such flags is followed by a look at
+// the list.
+func (a advisor) judged(flags ...string) string {
 	switch {
 	case a.verb == "annotate":
-		return a.program + " " + shellWords([]string{"validate", a.list, "--allow", string(rule)})
-	case a.verb == "create" && a.at == inStorage && !slices.Contains(a.words, "--amend"):
-		return a.again("--replace", "--allow", string(rule))
+		return a.program + " " + shellWords(append([]string{"validate", a.list}, flags...))
+	case a.verb == "create" && a.at == inStorage && !slices.Contains(a.words, "--amend") && !slices.Contains(a.words, "--replace"):
+		flags = append([]string{"--replace"}, flags...)
 	}
-	return a.again("--allow", string(rule))
+	return a.again(flags...)
 }
 
 // again returns the command that was typed, with more flags, "" where it is not
