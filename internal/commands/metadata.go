@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/client"
@@ -82,8 +81,7 @@ func metadata(result client.ListResult, findings []findingView) ([]byte, error) 
 		members["cnb"] = packageView{p.Kind, p.ID, p.Version, result.Reference()}
 	}
 	addBuildInfo(members, result.Images)
-	raw, err = json.MarshalIndent(members, "", "  ")
-	return append(raw, '\n'), err
+	return asJSON(members)
 }
 
 func manifestViews(images []client.Image) []manifestView {

@@ -2,7 +2,6 @@ package commands_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/buildpacks-community/pack-manifest/internal/commands"
-	"github.com/buildpacks-community/pack-manifest/internal/ui"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
@@ -137,8 +135,9 @@ func TestRepairsAreAccepted(t *testing.T) {
 				t.Fatalf("%s: %s: %v", name, line, err)
 			}
 			for _, words := range all {
-				if code, said := runWords(t, words); code == 2 || code == 0 {
-					t.Errorf("%s, %s: %s\nexits with %d: %s", name, s.words, line, code, said)
+				env := map[string]string{"PACK_HOME": t.TempDir(), "DOCKER_CONFIG": t.TempDir()}
+				if got := do(t, env, words[1:]...); got.code == 2 || got.code == 0 {
+					t.Errorf("%s, %s: %s\nexits with %d: %s", name, s.words, line, got.code, got.err)
 				}
 			}
 		}
@@ -146,18 +145,6 @@ func TestRepairsAreAccepted(t *testing.T) {
 	if len(ran) < 100 {
 		t.Errorf("%d commands", len(ran))
 	}
-}
-
-// runWords runs the program in this process, for a user who has no lists.
-func runWords(tb testing.TB, words []string) (code int, said string) {
-	tb.Helper()
-	var out bytes.Buffer
-	env := map[string]string{"PACK_HOME": tb.TempDir(), "DOCKER_CONFIG": tb.TempDir(), "HOME": tb.TempDir()}
-	code = commands.Main(context.WithoutCancel(tb.Context()), commands.Process{
-		Name: words[0], Args: words[1:], Version: "test", Now: clock, Env: func(name string) string { return env[name] },
-		Out: &out, Err: &out, Term: ui.Terminal{},
-	})
-	return code, out.String()
 }
 
 // Nothing is repeated that has something like a password in it, or no end.

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -145,11 +146,11 @@ func findingViews(a advisor, findings []index.Finding) []findingView {
 
 func showFindings(streams *ui.Streams, views []findingView, form string) error {
 	if form == "json" {
-		raw, err := json.MarshalIndent(views, "", "  ")
+		raw, err := asJSON(views)
 		if err != nil {
 			return err
 		}
-		return streams.Data(append(raw, '\n'))
+		return streams.Data(raw)
 	}
 	rows := [][]string{{"SEVERITY", "RULE", "IMAGE", "FINDING"}}
 	for _, v := range views {
@@ -165,6 +166,17 @@ func showFindings(streams *ui.Streams, views []findingView, form string) error {
 		return nil
 	}
 	return streams.Data(ui.Table(rows))
+}
+
+// asJSON returns indented JSON with a line end, in which commands stay what they
+// are: encoding/json would write "&&" as escapes.
+func asJSON(v any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(v)
+	return out.Bytes(), err
 }
 
 // image is the shortest name that a person knows the image by.
