@@ -27,7 +27,11 @@ consumer takes for a platform, and why; then the entries that a consumer never
 takes, whatever it is asked for. Only the list is read, not its images.
 
 A version of Windows in the platform is that of the host. The exit code is 5 if
-no consumer finds an image.`,
+no consumer finds an image.
+
+docker is version 23 or later. Before (20.10 was tried), it takes the first
+image for any arm where none is for the variant, no lower variant of anything
+else, and no entry without a platform.`,
 		Example: `  # who gets what on a server with arm
   pack manifest resolve ghcr.io/acme/bp:1.2.3 --platform linux/arm64
 

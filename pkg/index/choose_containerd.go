@@ -35,7 +35,9 @@ const rankStep = 1 << 20
 // than the host's, and those of the host's own build come first.
 //
 // dockerd 20.10 was stricter: it takes no lower variant but for arm, where the
-// first entry of any variant will do, and no entry without platform.
+// first entry of any variant will do, and no entry without platform. Both ended
+// with version 23 (https://github.com/moby/moby/pull/43434,
+// https://github.com/moby/moby/pull/44414).
 func chooseDocker(ix Index, want v1.Platform) int {
 	if want = containerdNormal(want); want.OS == "windows" {
 		return chooseDockerWindows(ix, want)
