@@ -130,7 +130,7 @@ func (a advisor) mend(f index.Finding) string {
 	if a.at == nowhere {
 		return a.withPlatform(f)
 	}
-	return a.kept(append([]string{"annotate", a.list, f.Entry.Digest.String()}, platformWords(f.Patch)...)...)
+	return a.kept(f, append([]string{"annotate", a.list, f.Entry.Digest.String()}, platformWords(f.Patch)...)...)
 }
 
 // platformWords are the flags that set the fields of a patch.
@@ -148,13 +148,21 @@ func platformWords(patch index.PlatformPatch) []string {
 }
 
 // kept returns a command that changes the list in local storage, and brings it
-// there first where it is published.
-func (a advisor) kept(words ...string) string {
+// there first where it is published: as it is, so what would keep it from being
+// kept is allowed.
+func (a advisor) kept(f index.Finding, words ...string) string {
 	command := a.program + " " + shellWords(words)
 	if a.at == inStorage {
 		return command
 	}
-	fetch := a.fetch("--preserve-digests")
+	flags := []string{"--preserve-digests"}
+	if info := ruleInfo(f.Rule); info.Local == index.Error {
+		if !info.Optional || insisted(f) {
+			return ""
+		}
+		flags = append(flags, "--allow", string(f.Rule))
+	}
+	fetch := a.fetch(flags...)
 	if fetch == "" {
 		return ""
 	}
@@ -179,7 +187,7 @@ func (a advisor) remove(f index.Finding) string {
 	if f.Entry.Digest.Hex == "" || a.at == nowhere {
 		return ""
 	}
-	return a.kept("rm", a.list, f.Entry.Digest.String())
+	return a.kept(f, "rm", a.list, f.Entry.Digest.String())
 }
 
 // oneOf returns a command that keeps one of two images of a platform.
@@ -323,8 +331,14 @@ func withFlags(words, flags []string) []string {
 func (a advisor) withPlatform(f index.Finding) string {
 	at, typed := a.source(f)
 	p := patched(f)
-	// What the config says of the variant would be filled in again.
-	if at < 0 || f.Rule == index.VariantUnknown || f.Rule == index.PlatformMismatch && !typed {
+	switch {
+	case at < 0:
+		return ""
+	case f.Rule == index.VariantUnknown: // what the config says of the variant would be filled in again
+		return ""
+	case f.Rule == index.PlatformMismatch && !typed: // the platform is that of a list
+		return ""
+	case f.Rule == index.PlatformUnknown && !index.SamePlatform(p, *f.Entry.Platform): // it must agree with the config
 		return ""
 	}
 	b := a

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/buildpacks-community/pack-manifest/pkg/client"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
@@ -205,4 +207,27 @@ func TestDeepAndOff(t *testing.T) {
 	if n := len(l.reg.Requests()); n != 0 {
 		t.Errorf("%d requests", n)
 	}
+}
+
+// A published list of one image is looked at as a list, not as its image alone.
+func TestValidateListOfOneImage(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	ix := mutate.IndexMediaType(testhelpers.List(t, pack(t, "linux/amd64")), types.DockerManifestList)
+	ix, ok := mutate.Annotations(ix, map[string]string{"a": "b"}).(v1.ImageIndex)
+	if !ok {
+		t.Fatal("it is no list any more")
+	}
+	l.reg.PushIndex(t, "acme/bp:1", ix)
+	result, err := l.Validate(t.Context(), client.ValidateRequest{References: []string{l.at("acme/bp:1")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "findings", said(result.Findings), []string{"annotations-in-v2s2 error"})
+	// Named by a platform, it is its image.
+	result, err = l.Validate(t.Context(), client.ValidateRequest{References: []string{"linux/amd64=" + l.at("acme/bp:1")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "findings", said(result.Findings), nil)
 }

@@ -158,6 +158,9 @@ func nested(manifests []index.Manifest) []index.Manifest {
 	return manifests
 }
 
+// whole leaves everything as it is.
+func whole(manifests []index.Manifest) []index.Manifest { return manifests }
+
 // resolve resolves all sources side by side and returns their images in the
 // order of the sources, each source in the given shape. All faults are reported together. Each image is
 // resolved with ctx itself: what is read may be read on later.
@@ -240,11 +243,10 @@ func givePlatform(manifests []index.Manifest, s source) error {
 func setPlatform(m *index.Manifest, p v1.Platform) error {
 	config := index.ConfigPlatform(m.Config)
 	if config != nil && contradicts(p, *config) {
-		given := m.Entry
-		given.Platform = &p
+		right := index.AsConfig(p, *config).Patch(p)
 		return &index.Rejection{Findings: []index.Finding{{
-			Rule: index.PlatformMismatch, Severity: index.Error, Entry: given,
-			Patch:   index.AsConfig(p, *config),
+			Rule: index.PlatformMismatch, Severity: index.Error, Entry: m.Entry,
+			Patch:   index.PlatformPatch{OS: &right.OS, Architecture: &right.Architecture, Variant: &right.Variant, OSVersion: &right.OSVersion},
 			Message: fmt.Sprintf("%s was given for it, but its config says %s", index.FormatPlatform(p), index.FormatPlatform(*config)),
 		}}}
 	}

@@ -79,7 +79,11 @@ func (c *Client) subject(ctx context.Context, req ValidateRequest) (subject, err
 	if err != nil {
 		return subject{}, err
 	}
-	found, err := c.resolve(ctx, sources, nested)
+	in := shape(nested)
+	if len(sources) == 1 && sources[0].platform == nil {
+		in = whole // a list of one image is looked at as a list, too
+	}
+	found, err := c.resolve(ctx, sources, in)
 	if err != nil {
 		return subject{}, err
 	}

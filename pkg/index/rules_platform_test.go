@@ -187,13 +187,17 @@ func TestTruePlatforms(t *testing.T) {
 func TestExpressible(t *testing.T) {
 	t.Parallel()
 	ix := parse(t, `{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.list.v2+json","manifests":[
-		{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","size":1,"digest":"`+digest(1).String()+`","annotations":{"a":"b"}}],
+		{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","size":1,"digest":"`+digest(1).String()+`","annotations":{"a":"b"}},
+		{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","size":1,"digest":"`+digest(2).String()+`","artifactType":"application/x"},
+		{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","size":1,"digest":"`+digest(3).String()+`",
+		 "artifactType":"application/vnd.docker.container.image.v1+json"}],
 		"annotations":{"c":"d"}}`)
 	wantFound(t, ix.Check(index.Expressible), index.AnnotationsInV2S2,
 		"-: the list has annotations, which a list in the format v2s2 cannot hold",
-		"1: entry "+digest(1).String()+" has annotations, which a list in the format v2s2 cannot hold")
+		"1: entry "+digest(1).String()+" has annotations, which a list in the format v2s2 cannot hold",
+		"2: entry "+digest(2).String()+" has an artifactType, which a list in the format v2s2 cannot hold")
 	judged, err := index.Policy{Allow: []index.RuleID{index.AnnotationsInV2S2}}.Judge(ix.Check(index.Expressible), index.Publish)
-	if err != nil || len(judged) != 2 {
+	if err != nil || len(judged) != 3 {
 		t.Errorf("allowed, they are %+v, %v", judged, err)
 	}
 }
