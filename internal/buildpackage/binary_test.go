@@ -342,9 +342,10 @@ func TestBoundsOfAllLayers(t *testing.T) {
 		manifests = append(manifests, program(t, platform, layerOf(t, map[string]string{"bin/x": platform + strings.Repeat(" ", 64<<10)})))
 	}
 	var open, most atomic.Int32
-	opener := func(_ context.Context, m index.Manifest, l v1.Descriptor) (io.ReadCloser, error) {
+	opener := func(_ context.Context, m index.Manifest, _ v1.Descriptor) (io.ReadCloser, error) {
 		now := open.Add(1)
-		for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
+		for before := most.Load(); now > before; before = most.Load() {
+			most.CompareAndSwap(before, now)
 		}
 		r, err := m.Layers[0].Open()
 		return closing{r, &open}, err

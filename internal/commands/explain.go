@@ -2,7 +2,6 @@ package commands
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -43,50 +42,60 @@ func kinds() []kind {
 type kind struct {
 	err  error
 	code int
-	hint func(program, list string, f *index.Fault) string
+	hint func(a advisor, f *index.Fault) repair
 }
 
-func deniedHint(_, _ string, f *index.Fault) string {
+func deniedHint(_ advisor, f *index.Fault) repair {
 	if strings.HasPrefix(f.Thing, dockerDaemon) {
-		return "Docker's socket is for root and the group docker; DOCKER_HOST or a context names another daemon"
+		return repair{sentence: "Docker's socket is for root and the group docker; DOCKER_HOST or a context names another daemon."}
 	}
-	return "log in with 'docker login REGISTRY', or check what CNB_REGISTRY_AUTH grants"
+	r := repair{sentence: "Log in, or check what CNB_REGISTRY_AUTH grants."}
+	ref, err := index.ParseReference(f.Thing)
+	if err != nil {
+		return r
+	}
+	host := ref.Context().RegistryStr()
+	if host == "index.docker.io" {
+		host = "docker.io" // as docker calls it
+	}
+	r.command = "docker login " + shellWord(host)
+	return r
 }
 
-func notFoundHint(program, list string, f *index.Fault) string {
+func notFoundHint(a advisor, f *index.Fault) repair {
 	switch {
 	case strings.HasPrefix(f.Thing, "list "):
-		return fmt.Sprintf("'%s list' shows the lists, '%s create' makes one", program, program)
+		return repair{command: a.program + " list"}
 	case strings.HasPrefix(f.Thing, "image for "):
-		return "--platform PLATFORM loads the image for another platform"
+		return repair{sentence: "--platform PLATFORM loads the image for another platform."}
 	case strings.HasPrefix(f.Thing, "entry "):
-		return fmt.Sprintf("'%s inspect %s -o table' shows the entries", program, list)
+		return repair{command: a.program + " " + shellWords([]string{"inspect", a.list, "-o", "table"})}
 	}
-	return ""
+	return repair{}
 }
 
-func existsHint(program, list string, f *index.Fault) string {
+func existsHint(a advisor, f *index.Fault) repair {
 	if !strings.HasPrefix(f.Thing, "list ") {
-		return "nothing is overwritten; delete it first, or give another name"
+		return repair{sentence: "Nothing is overwritten; delete it first, or give another name."}
 	}
-	return fmt.Sprintf("use --amend to add to it, --replace to make it anew, or '%s remove %s' to delete it", program, list)
+	return repair{a.program + " " + shellWords([]string{"remove", a.list}), "Use --amend to add to it, or --replace to make it anew."}
 }
 
 // dockerDaemon begins the name of a daemon in errors.
 const dockerDaemon = "Docker daemon"
 
-func unreachableHint(_, _ string, f *index.Fault) string {
+func unreachableHint(a advisor, f *index.Fault) repair {
 	if strings.HasPrefix(f.Thing, dockerDaemon) {
-		return "start it, or say where it is by DOCKER_HOST or 'docker context use'"
+		return repair{sentence: "Start it, or say where it is by DOCKER_HOST or 'docker context use'."}
 	}
 	if strings.Contains(f.Error(), "plain HTTP") || strings.Contains(f.Error(), "certificate") {
-		return "if you trust the network, --insecure allows plain HTTP and TLS that cannot be verified"
+		return repair{a.again("--insecure"), "If you trust the network, --insecure allows plain HTTP and TLS that cannot be verified."}
 	}
-	return ""
+	return repair{}
 }
 
-func corruptHint(program, list string, _ *index.Fault) string {
-	return fmt.Sprintf("nothing was changed; '%s remove %s' deletes the list, then create it again", program, list)
+func corruptHint(a advisor, _ *index.Fault) repair {
+	return repair{a.program + " " + shellWords([]string{"remove", a.list}), "Nothing was changed; delete the list, then create it again."}
 }
 
 // listError remembers the name of the list that a request was about, so that
@@ -116,7 +125,8 @@ func explain(streams *ui.Streams, a advisor, cause, err error) int {
 		explainOne(streams, a.rejected(), one)
 	}
 	if unfinished, ok := errors.AsType[*index.Unfinished](err); ok {
-		streams.Tip("%s; the same command does what is left", unfinished.Summary())
+		streams.Info("%s; the same command does what is left", unfinished.Summary())
+		tip(streams, a.again())
 	}
 	return exitCode(err)
 }
@@ -163,19 +173,29 @@ func explainOne(streams *ui.Streams, a advisor, err error) {
 		explainRejection(streams, a, rejected)
 		return
 	}
-	streams.Error("%s", err)
+	r := hintOf(a, err)
+	streams.Error("%s", withSentence(err.Error(), r.sentence))
+	tip(streams, r.command)
+}
+
+// hintOf returns how to mend an error that is no finding.
+func hintOf(a advisor, err error) repair {
 	fault, ok := errors.AsType[*index.Fault](err)
 	if !ok {
-		return
+		return repair{}
 	}
 	for _, k := range kinds() {
-		if k.hint == nil || !errors.Is(err, k.err) {
-			continue
+		if errors.Is(err, k.err) && k.hint != nil {
+			return k.hint(a, fault)
 		}
-		if hint := k.hint(a.program, a.list, fault); hint != "" {
-			streams.Tip("%s", hint)
-		}
-		return
+	}
+	return repair{}
+}
+
+// tip shows a command to go on with, if there is one.
+func tip(streams *ui.Streams, command string) {
+	if command != "" {
+		streams.Tip("%s", command)
 	}
 }
 

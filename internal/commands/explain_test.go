@@ -20,9 +20,7 @@ import (
 
 var errPlain = errors.New("disk on fire")
 
-func digest(digit string) v1.Hash {
-	return v1.Hash{Algorithm: "sha256", Hex: strings.Repeat(digit, 64)}
-}
+func digest() v1.Hash { return v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)} }
 
 // finding is one of the rule, about an image for linux whose architecture is not
 // known.
@@ -33,7 +31,7 @@ func finding(rule index.RuleID, severity index.Severity) index.Finding {
 		patch.Architecture = &arch
 	}
 	entry := index.Entry{
-		Descriptor: v1.Descriptor{Digest: digest("a"), MediaType: types.DockerManifestSchema2, Platform: &v1.Platform{OS: "linux"}},
+		Descriptor: v1.Descriptor{Digest: digest(), MediaType: types.DockerManifestSchema2, Platform: &v1.Platform{OS: "linux"}},
 		Origin:     index.Origin{Ref: "acme/bp:linux"},
 	}
 	return index.Finding{Rule: rule, Severity: severity, Entry: entry, Patch: patch, Message: "the cause of " + string(rule)}
@@ -65,6 +63,8 @@ func errorsOfEveryKind() []explained {
 		{name: "usage", err: index.Faultf(index.ErrUsage, "--format", "want this or that")},
 		{name: "usage, without a thing", err: index.Faultf(index.ErrUsage, "", "want a list")},
 		{name: "denied", err: fault(index.ErrDenied, "ghcr.io/acme/bp:1", "401 Unauthorized")},
+		{name: "denied by Docker Hub", err: fault(index.ErrDenied, "acme/bp:1", "401 Unauthorized")},
+		{name: "denied, without a reference", err: fault(index.ErrDenied, "the registry", "401 Unauthorized")},
 		{name: "no such list", err: fault(index.ErrNotFound, `list "acme/bp:1"`, "it is not in local storage")},
 		{name: "no such entry", err: fault(index.ErrNotFound, `entry "linux/s390x"`, "no entry of the list is meant by it")},
 		{name: "no such image", err: fault(index.ErrNotFound, "ghcr.io/acme/bp:1", "404 Not Found")},
@@ -154,8 +154,8 @@ func TestExplainQuietly(t *testing.T) {
 	streams := ui.New(nil, &got, ui.Terminal{}, clock)
 	streams.Quiet = true
 	code := commands.Explain(streams, nil, errors.Join(index.Faultf(index.ErrExists, "list", "there"), rejection(finding(index.PlatformMissing, index.Error))))
-	want := "ERROR: list: there\n" +
-		"ERROR: acme/bp:linux (" + digest("a").String() + "): the cause of platform-missing. If it is not for linux/amd64, name what it is for. [platform-missing]\n" +
+	want := "ERROR: list: there. Nothing is overwritten; delete it first, or give another name.\n" +
+		"ERROR: acme/bp:linux (" + digest().String() + "): the cause of platform-missing. If it is not for linux/amd64, name what it is for. [platform-missing]\n" +
 		"ERROR: the list is not valid: 1 error(s), nothing was written\n"
 	if got.String() != want || code != 3 {
 		t.Errorf("exit %d, got\n%s\nwant\n%s", code, got.String(), want)

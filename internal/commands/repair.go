@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
@@ -99,16 +97,7 @@ func guessed(f index.Finding) string {
 	if f.Rule != index.PlatformMissing {
 		return ""
 	}
-	return fmt.Sprintf("If it is not for %s, name what it is for.", index.FormatPlatform(patched(f)))
-}
-
-// patched is the platform of an entry with what repairs it.
-func patched(f index.Finding) v1.Platform {
-	var had v1.Platform
-	if f.Entry.Platform != nil {
-		had = *f.Entry.Platform
-	}
-	return f.Patch.Patch(had)
+	return fmt.Sprintf("If it is not for %s, name what it is for.", index.FormatPlatform(f.Patched()))
 }
 
 // mend returns a command after which the rule finds nothing, "" for none.
@@ -122,9 +111,10 @@ func (a advisor) mend(f index.Finding) string {
 		return a.inOCI(f)
 	case index.NotConvertible:
 		return a.asItIs(f)
+	default: // only the patch says how to repair it
 	}
 	// An image may say what we do not take from anybody.
-	if err := index.CheckPlatformNames(f.Patch.Patch(v1.Platform{})); err != nil || f.Patch.IsZero() {
+	if err := f.Patch.Check(); err != nil || f.Patch.IsZero() {
 		return ""
 	}
 	if a.at == nowhere {
@@ -282,6 +272,7 @@ func insisted(f index.Finding) bool {
 	case index.PlatformUnknown:
 		names := strings.ReplaceAll(f.Entry.PlatformString(), "?", "") // what is missing
 		return shellWord("-"+names) != "-"+names
+	default:
 	}
 	return false
 }
@@ -330,7 +321,7 @@ func withFlags(words, flags []string) []string {
 // finding.
 func (a advisor) withPlatform(f index.Finding) string {
 	at, typed := a.source(f)
-	p := patched(f)
+	p := f.Patched()
 	switch {
 	case at < 0:
 		return ""

@@ -63,7 +63,7 @@ func findings(a string) map[string]index.Finding {
 	arch, variant, odd := "amd64", "v7", "it's 10;0"
 	of := func(rule index.RuleID, patch index.PlatformPatch) index.Finding {
 		entry := index.Entry{
-			Descriptor: v1.Descriptor{Digest: digest("a"), MediaType: types.OCIManifestSchema1, Platform: &v1.Platform{OS: "linux", Architecture: "arm"}},
+			Descriptor: v1.Descriptor{Digest: digest(), MediaType: types.OCIManifestSchema1, Platform: &v1.Platform{OS: "linux", Architecture: "arm"}},
 			Origin:     index.Origin{Ref: a},
 		}
 		return index.Finding{Rule: rule, Severity: index.Error, Entry: entry, Patch: patch, Values: []string{"oci"}}
@@ -107,7 +107,7 @@ func TestRepairs(t *testing.T) {
 			command, _ := commands.Advice(s.fill("acme/bp:1", a, b), s.arguments, s.at, all[name])
 			fmt.Fprintf(&advice, "%-62s %s\n", s.at+": "+s.words, command)
 		}
-		text := strings.NewReplacer(digest("a").String(), "DIGEST", string(all[name].Rule), "RULE").Replace(advice.String())
+		text := strings.NewReplacer(digest().String(), "DIGEST", string(all[name].Rule), "RULE").Replace(advice.String())
 		alike[text] = append(alike[text], name)
 	}
 	var got bytes.Buffer

@@ -161,9 +161,7 @@ func tellFinding(streams *ui.Streams, a advisor, f index.Finding) {
 	}
 	r := a.repair(f)
 	say("%s", describeFinding(f, r.sentence))
-	if r.command != "" {
-		streams.Tip("%s", r.command)
-	}
+	tip(streams, r.command)
 }
 
 // describeFinding is the finding in one line: what it is about, the cause, what

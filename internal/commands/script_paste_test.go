@@ -32,9 +32,9 @@ func cmdPaste(ts *testscript.TestScript, _ bool, args []string) {
 			continue
 		}
 		got++
-		commands, err := readShell(command)
+		all, err := readShell(command)
 		ts.Check(err)
-		for _, words := range commands {
+		for _, words := range all {
 			ts.Check(ts.Exec(words[0], words[1:]...))
 		}
 	}
@@ -49,13 +49,13 @@ var errShell = errors.New("that is more than commands joined by &&, of plain and
 // words, '...', \x, and && between commands. Anything else that a shell would
 // act on is an error.
 func readShell(line string) ([][]string, error) {
-	commands := [][]string{nil}
+	all := [][]string{nil}
 	last := 0
 	var word []byte
 	inWord, quoted := false, false
 	end := func() {
 		if inWord {
-			commands[last] = append(commands[last], string(word))
+			all[last] = append(all[last], string(word))
 		}
 		word, inWord = nil, false
 	}
@@ -73,7 +73,7 @@ func readShell(line string) ([][]string, error) {
 		case c == '&' && strings.HasPrefix(line[i:], "&& "):
 			end()
 			i++
-			commands, last = append(commands, nil), last+1
+			all, last = append(all, nil), last+1
 		case strings.IndexByte("\"\\$`&|;<>()*?[]#~!{}\t\n", c) >= 0:
 			return nil, errShell
 		default:
@@ -81,10 +81,10 @@ func readShell(line string) ([][]string, error) {
 		}
 	}
 	end()
-	if quoted || len(commands[last]) == 0 {
+	if quoted || len(all[last]) == 0 {
 		return nil, errShell
 	}
-	return commands, nil
+	return all, nil
 }
 
 // hostileWords are words that a shell would make something else of.

@@ -81,7 +81,7 @@ func (s *Streams) Warn(format string, args ...any) {
 	}
 }
 
-// Tip writes a hint on what to do next. --quiet silences it.
+// Tip writes a command to go on with, that can be pasted. --quiet silences it.
 func (s *Streams) Tip(format string, args ...any) {
 	if !s.Quiet {
 		s.line(s.paint("Tip: ", color.FgGreen, color.Bold), format, args)

@@ -142,8 +142,7 @@ func TestValidateDeepFails(t *testing.T) {
 				References: []string{l.at("acme/bp:1")}, Validation: client.Validation{Deep: true},
 			})
 			wantKind(t, err, c.kind, layerOfBuildpack(t, img))
-			var rejected *index.Rejection
-			if errors.As(err, &rejected) {
+			if _, rejected := errors.AsType[*index.Rejection](err); rejected {
 				t.Errorf("it is a rejection: %v", err)
 			}
 		})

@@ -70,7 +70,7 @@ type subject struct {
 // subject returns the list that the references mean.
 func (c *Client) subject(ctx context.Context, req ValidateRequest) (subject, error) {
 	if len(req.References) == 1 {
-		s, err := c.subjectKept(ctx, req.References[0], req.Deep)
+		s, err := c.subjectKept(ctx, req)
 		if !errors.Is(err, index.ErrNotFound) || s.kept {
 			return s, err
 		}
@@ -97,17 +97,17 @@ func (c *Client) subject(ctx context.Context, req ValidateRequest) (subject, err
 	return subject{list: ix, manifests: manifests}, err
 }
 
-func (c *Client) subjectKept(ctx context.Context, reference string, deep bool) (subject, error) {
-	n, err := index.ParseName(reference)
+func (c *Client) subjectKept(ctx context.Context, req ValidateRequest) (subject, error) {
+	n, err := index.ParseName(req.References[0])
 	if err != nil {
-		return subject{}, &index.Fault{Kind: index.ErrNotFound, Thing: reference} // a source, then
+		return subject{}, &index.Fault{Kind: index.ErrNotFound, Thing: req.References[0]} // a source, then
 	}
 	ix, err := c.store.Get(ctx, n)
 	if err != nil {
 		return subject{}, err
 	}
 	manifests, err := c.children(ctx, n, ix)
-	if err == nil && deep {
+	if err == nil && req.Deep {
 		manifests, err = c.complete(ctx, n, manifests)
 	}
 	return subject{ix, manifests, true}, err

@@ -28,8 +28,8 @@ func (v Validation) check() error {
 
 // Rulebook returns the rules that need to know what images are made of, for
 // lists of the given images. It may read what is at hand of them; a registry it
-// asks only if deep, for layers.
-type Rulebook func(ctx context.Context, manifests []index.Manifest, deep bool) ([]index.Rule, error)
+// asks only for layers, where they are to be read.
+type Rulebook func(ctx context.Context, manifests []index.Manifest, v Validation) ([]index.Rule, error)
 
 // WithRulebook adds rules about the content of images.
 func WithRulebook(r Rulebook) Option { return func(c *Client) { c.rulebook = r } }
@@ -55,7 +55,7 @@ func (c *Client) inspector(ctx context.Context, v Validation, manifests []index.
 		rules = append(rules, index.Require(*v.Require))
 	}
 	if c.rulebook != nil && v.Policy.Mode != index.Off {
-		more, err := c.rulebook(ctx, manifests, v.Deep)
+		more, err := c.rulebook(ctx, manifests, v)
 		if err != nil {
 			return inspector{}, err
 		}

@@ -73,9 +73,9 @@ type rulebook struct {
 }
 
 // rules is a Rulebook. Programs are looked at where layers are at hand.
-func (r rulebook) rules(ctx context.Context, manifests []index.Manifest, deep bool) ([]index.Rule, error) {
+func (r rulebook) rules(ctx context.Context, manifests []index.Manifest, v Validation) ([]index.Rule, error) {
 	open, bounds := buildpackage.AtHand, buildpackage.Bounds{}
-	if deep {
+	if v.Deep {
 		open, bounds.Jobs = r.open, r.jobs
 	}
 	programs, err := buildpackage.BinaryArch(ctx, manifests, open, bounds)

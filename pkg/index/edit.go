@@ -205,6 +205,10 @@ func (pp PlatformPatch) Patch(p v1.Platform) v1.Platform {
 	return NormalizePlatform(p)
 }
 
+// Check returns an error of the kind ErrUsage if the patch sets a field to what
+// no consumer accepts.
+func (pp PlatformPatch) Check() error { return CheckPlatformNames(pp.Patch(v1.Platform{})) }
+
 // IsZero reports whether the patch sets nothing.
 func (pp PlatformPatch) IsZero() bool { return pp == PlatformPatch{} }
 
@@ -217,7 +221,7 @@ func SetPlatform(s Selector, patch PlatformPatch) Edit {
 		if err != nil {
 			return err
 		}
-		if err := CheckPlatformNames(patch.Patch(v1.Platform{})); err != nil {
+		if err := patch.Check(); err != nil {
 			return err
 		}
 		after := d.entries[at].clone()

@@ -149,9 +149,11 @@ func TestAllowedArtifactsNeedNoPlatform(t *testing.T) {
 	t.Parallel()
 	chart, image, odd := image(1, index.OCI, ""), image(2, index.OCI, ""), image(3, index.OCI, "")
 	found := []index.Finding{
-		{Rule: index.NotAnImage, Entry: chart}, {Rule: index.PlatformMissing, Entry: chart},
+		{Rule: index.NotAnImage, Entry: chart},
+		{Rule: index.PlatformMissing, Entry: chart},
 		{Rule: index.PlatformMissing, Entry: image},
-		{Rule: index.NotAnImage, Severity: index.Error, Entry: odd}, {Rule: index.PlatformMissing, Entry: odd},
+		{Rule: index.NotAnImage, Severity: index.Error, Entry: odd},
+		{Rule: index.PlatformMissing, Entry: odd},
 	}
 	for want, policy := range map[string]index.Policy{
 		"not-an-image1 platform-missing1 platform-missing2 not-an-image3 platform-missing3": {},

@@ -56,6 +56,15 @@ type Finding struct {
 	Message string // the cause, in one sentence
 }
 
+// Patched returns the platform of the entry with what the finding would set.
+func (f Finding) Patched() v1.Platform {
+	var had v1.Platform
+	if f.Entry.Platform != nil {
+		had = *f.Entry.Platform
+	}
+	return f.Patch.Patch(had)
+}
+
 // Rejection is an error of the kind ErrInvalid: findings stopped what was to be
 // done. It has those findings alone, not the warnings and notes beside them.
 //

@@ -213,7 +213,8 @@ func AsConfig(entry, config v1.Platform) PlatformPatch {
 		set           **string
 		entry, config string
 	}{
-		{&patch.OS, entry.OS, config.OS}, {&patch.Architecture, entry.Architecture, config.Architecture},
+		{&patch.OS, entry.OS, config.OS},
+		{&patch.Architecture, entry.Architecture, config.Architecture},
 		{&patch.OSVersion, entry.OSVersion, config.OSVersion},
 	} {
 		if field.config != "" && field.config != field.entry {

@@ -313,11 +313,7 @@ func TestPatches(t *testing.T) {
 		for _, f := range list(t, index.OCI, entries...).Check(c.rule) {
 			text := ""
 			if !f.Patch.IsZero() {
-				var had v1.Platform
-				if f.Entry.Platform != nil {
-					had = *f.Entry.Platform
-				}
-				text = index.FormatPlatform(f.Patch.Patch(had))
+				text = index.FormatPlatform(f.Patched())
 			}
 			got = append(got, text)
 		}

@@ -32,6 +32,9 @@ before anything is written, a **warning**, which is shown, or a **note**, which 
 is depends on what is about to happen: a list that is kept in local storage can still be repaired there, one that is
 published cannot.
 
+A finding comes with a command that repairs it, removes the image or lets the finding pass, and can be pasted into a shell;
+[validate.md](validate.md) describes the output for programs.
+
 ` + "`--validate strict`" + ` makes an error of every warning; ` + "`--validate off`" + ` leaves only the rules of the groups "integrity" and
 "demand". ` + "`--allow RULE[,RULE]`" + ` makes notes of what these rules find, where the table says so. Attestations and nested
 lists are exempt from all but the integrity of their bytes.
