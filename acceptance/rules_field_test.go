@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,12 +65,11 @@ func header(machine byte) string {
 }
 
 const (
-	script  = "#!/bin/sh\n"
-	amd64   = 62
-	arm64   = 183
-	forAMD  = "[[targets]]\nos = \"linux\"\narch = \"amd64\"\n"
-	forARM  = "[[targets]]\nos = \"linux\"\narch = \"arm64\"\n"
-	oneTOML = "one"
+	script = "#!/bin/sh\n"
+	amd64  = 62
+	arm64  = 183
+	forAMD = "[[targets]]\nos = \"linux\"\narch = \"amd64\"\n"
+	forARM = "[[targets]]\nos = \"linux\"\narch = \"arm64\"\n"
 )
 
 // cnb packages a buildpack of scripts into a file for a target, "" for none.
@@ -102,14 +102,16 @@ func (f *field) packaged(name, target string, files map[string]string, args ...s
 // composite packages a buildpack of others; dependencies are files of packaged.
 func (f *field) composite(name, target string, dependencies []string, args ...string) string {
 	f.tb.Helper()
-	config, order := "[buildpack]\nuri = \".\"\n", "[[order]]\n"
+	var config, order strings.Builder
+	config.WriteString("[buildpack]\nuri = \".\"\n")
+	order.WriteString("[[order]]\n")
 	for _, d := range dependencies {
-		config += fmt.Sprintf("[[dependencies]]\nuri = %q\n", "../"+strings.TrimPrefix(d, "./"))
+		fmt.Fprintf(&config, "[[dependencies]]\nuri = %q\n", "../"+strings.TrimPrefix(d, "./"))
 		id, _, _ := strings.Cut(strings.TrimPrefix(d, "./"), "-")
-		order += fmt.Sprintf("[[order.group]]\nid = %q\nversion = \"1.0.0\"\n", "acme/"+id)
+		fmt.Fprintf(&order, "[[order.group]]\nid = %q\nversion = \"1.0.0\"\n", "acme/"+id)
 	}
 	return f.packaged(name, target, map[string]string{
-		"buildpack.toml": buildpackTOML("0.10", "acme/meta", "9.0.0", order), "package.toml": config,
+		"buildpack.toml": buildpackTOML("0.10", "acme/meta", "9.0.0", order.String()), "package.toml": config.String(),
 	}, args...)
 }
 
@@ -157,7 +159,7 @@ func (f *field) app(name, platform string) string {
 // a distribution, with a lifecycle whose programs do nothing.
 func (f *field) builder(arch, distro, api, order string) string {
 	f.tb.Helper()
-	name := strings.Join([]string{arch, distro, api, fmt.Sprint(len(order))}, "-")
+	name := strings.Join([]string{arch, distro, api, strconv.Itoa(len(order))}, "-")
 	of := "acme.stack"
 	base := f.base("build-"+name, "linux/"+arch, "--env", "CNB_USER_ID=1000", "--env", "CNB_GROUP_ID=1000", "--env", "CNB_STACK_ID="+of,
 		"--label", "io.buildpacks.stack.id="+of, "--label", "io.buildpacks.base.distro.name=ubuntu", "--label", "io.buildpacks.base.distro.version="+distro)

@@ -50,16 +50,6 @@ func (f *factory) advisor(list string) advisor {
 	return a
 }
 
-// hasSecret reports whether a word may have a user and a password in front of a
-// host.
-func hasSecret(word string) bool {
-	for _, algorithm := range []string{"@sha256:", "@sha512:"} {
-		word, _, _ = strings.Cut(word, algorithm)
-	}
-	before, _, ok := strings.Cut(word, "@")
-	return ok && strings.Contains(before, ":")
-}
-
 // rejected is the advisor once the command has made nothing: what it would have
 // added to a list is not in it.
 func (a advisor) rejected() advisor {
@@ -192,7 +182,7 @@ func (a advisor) oneOf(f index.Finding) string {
 func (a advisor) convert(f index.Finding) string {
 	switch {
 	case a.verb == "push" && len(f.Values) > 0:
-		return a.without("--preserve-digests").again("--format", f.Values[0])
+		return a.without("--preserve-digests").inFormat(f.Values[0])
 	case a.verb == "create":
 		return a.without("--preserve-digests").again()
 	case a.at == inRegistry:
@@ -205,10 +195,12 @@ func (a advisor) convert(f index.Finding) string {
 func (a advisor) asItIs(f index.Finding) string {
 	format, ok := index.FormatOf(f.Entry.MediaType)
 	switch {
+	case a.verb == "create" && len(f.Values) > 0:
+		return a.inFormat(f.Values[0]) // that of the image before it was converted
 	case a.verb == "create" && ok:
-		return a.again("--format", format.String())
+		return a.inFormat(format.String())
 	case a.verb == "add" || a.verb == "push":
-		return a.again("--preserve-digests")
+		return a.without("--preserve-digests").again("--preserve-digests")
 	}
 	return ""
 }
@@ -218,7 +210,7 @@ func (a advisor) asItIs(f index.Finding) string {
 func (a advisor) inOCI(f index.Finding) string {
 	switch {
 	case a.verb == "create" || a.verb == "push":
-		return a.again("--format", index.OCI.String())
+		return a.inFormat(index.OCI.String())
 	case a.verb == "add" || a.verb == "annotate":
 		return a.withoutAnnotations()
 	case a.at == inRegistry:
@@ -226,27 +218,6 @@ func (a advisor) inOCI(f index.Finding) string {
 		return a.fetch()
 	}
 	return a.allow(f.Rule)
-}
-
-// withoutAnnotations returns the command without its annotations, "" where it
-// would do nothing then.
-func (a advisor) withoutAnnotations() string {
-	var words []string
-	flags := 0
-	for i := 0; i < len(a.words); i++ {
-		name, _, inOne := strings.Cut(a.words[i], "=")
-		switch {
-		case name != "--annotation" && name != "--annotations":
-			words = append(words, a.words[i])
-			flags += strings.Count(a.words[i][:min(2, len(a.words[i]))], "--")
-		case !inOne:
-			i++
-		}
-	}
-	if len(words) == 0 || a.verb == "annotate" && flags == 0 {
-		return ""
-	}
-	return shellWords(words)
 }
 
 // lower returns a command that lets a finding pass, or does without its source;
@@ -291,105 +262,4 @@ func (a advisor) judged(flags ...string) string {
 		flags = append([]string{"--replace"}, flags...)
 	}
 	return a.again(flags...)
-}
-
-// again returns the command that was typed, with more flags, "" where it is not
-// to be repeated.
-func (a advisor) again(flags ...string) string {
-	if len(a.words) == 0 {
-		return ""
-	}
-	return shellWords(withFlags(a.words, flags))
-}
-
-// without is the advisor for the command without a flag that has no value.
-func (a advisor) without(flag string) advisor {
-	a.words = slices.DeleteFunc(slices.Clone(a.words), func(word string) bool { return word == flag })
-	return a
-}
-
-// withFlags adds flags in front of what ends flags.
-func withFlags(words, flags []string) []string {
-	end := slices.Index(words, "--")
-	if end < 0 {
-		end = len(words)
-	}
-	return slices.Concat(words[:end], flags, words[end:])
-}
-
-// withPlatform returns the command with PLATFORM= in front of the source of a
-// finding.
-func (a advisor) withPlatform(f index.Finding) string {
-	at, typed := a.source(f)
-	p := f.Patched()
-	switch {
-	case at < 0:
-		return ""
-	case f.Rule == index.VariantUnknown: // what the config says of the variant would be filled in again
-		return ""
-	case f.Rule == index.PlatformMismatch && !typed: // the platform is that of a list
-		return ""
-	case f.Rule == index.PlatformUnknown && !index.SamePlatform(p, *f.Entry.Platform): // it must agree with the config
-		return ""
-	}
-	b := a
-	b.words = slices.Clone(a.words)
-	b.words[at] = index.FormatPlatform(p) + "=" + f.Entry.Origin.Ref
-	return b.again()
-}
-
-// withoutSource returns the command without the source of a finding, "" where it
-// has no other.
-func (a advisor) withoutSource(f index.Finding) string {
-	at, _ := a.source(f)
-	sources := a.args
-	if a.verb != "validate" {
-		sources-- // the list
-	}
-	if at < 0 || sources < 2 {
-		return ""
-	}
-	b := a
-	b.words = slices.Delete(slices.Clone(a.words), at, at+1)
-	return b.again()
-}
-
-// source returns where in the command the source of a finding is, -1 where it is
-// not there or twice, and whether a platform was typed in front of it.
-func (a advisor) source(f index.Finding) (at int, typed bool) {
-	ref := f.Entry.Origin.Ref
-	at = -1
-	for i, word := range a.words {
-		platform, rest, ok := strings.Cut(word, "=")
-		given := ok && rest == ref && strings.Contains(platform, "/") && !strings.HasPrefix(platform, "-")
-		if ref == "" || word != ref && !given {
-			continue
-		}
-		if at >= 0 {
-			return -1, false
-		}
-		at, typed = i, given
-	}
-	return at, typed
-}
-
-// shellWords returns words as one line for a POSIX shell, which reads the same
-// words from it.
-func shellWords(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = shellWord(word)
-	}
-	return strings.Join(quoted, " ")
-}
-
-// shellWord quotes a word where a POSIX shell would read something else
-// (https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02).
-func shellWord(word string) string {
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:@=+,%"
-	odd := func(r rune) bool { return !strings.ContainsRune(plain, r) }
-	if word != "" && !strings.ContainsFunc(word, odd) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

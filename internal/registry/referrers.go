@@ -103,7 +103,7 @@ func (f *search) converted(ctx context.Context, children []index.Manifest) error
 	for i, n := range found {
 		if n := n.len() + len(converted[i].Referrers); n > 0 {
 			rejection.Findings = append(rejection.Findings, index.Finding{
-				Rule: index.NotConvertible, Severity: index.Error, Entry: converted[i].Entry,
+				Rule: index.NotConvertible, Severity: index.Error, Entry: converted[i].Entry, Values: []string{formatBefore(converted[i].Entry)},
 				Message: fmt.Sprintf("%d signature(s) or other referrers are about it as it was before it was converted, %s, and would be lost",
 					n, before[i].digest),
 			})
@@ -113,6 +113,14 @@ func (f *search) converted(ctx context.Context, children []index.Manifest) error
 		return &rejection
 	}
 	return nil
+}
+
+// formatBefore is the format of an image before it was converted.
+func formatBefore(e index.Entry) string {
+	if f, _ := index.FormatOf(e.MediaType); f == index.OCI {
+		return index.V2S2.String()
+	}
+	return index.OCI.String()
 }
 
 // subjects returns what referrers are to be copied of, and the lists of whose

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // judgesPlatform reports whether the platform rules have a say on an entry: it
@@ -243,16 +242,11 @@ func contradictsConfig(entry, config v1.Platform) bool {
 }
 
 // Expressible finds what a list in Docker's format has and the format has no
-// members for. Edits never make such a list; one that was read may be one. That
-// an entry repeats the type of its config as artifactType, as upstream pack and
-// others write, says nothing and is passed over.
+// members for. Edits never make such a list; one that was read may be one.
 func Expressible(ix Index) []Finding {
 	d := &draft{Index: ix}
 	findings := d.inexpressibleMembers()
 	for _, e := range ix.entries {
-		if types.MediaType(e.ArtifactType).IsConfig() {
-			e.ArtifactType = ""
-		}
 		findings = append(findings, d.inexpressible(e)...)
 	}
 	for i := range findings {
