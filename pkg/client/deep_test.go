@@ -230,3 +230,17 @@ func TestValidateListOfOneImage(t *testing.T) {
 	}
 	wantEqual(t, "findings", said(result.Findings), nil)
 }
+
+// Keeping a list reads no layers of registries, whatever is asked for.
+func TestKeepingReadsNoLayers(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	img := liar(t, "arm64")
+	l.reg.Push(t, "acme/bp:1", img)
+	if _, err := l.Create(t.Context(), client.CreateRequest{
+		Name: l.at("acme/list:1"), Sources: []string{l.at("acme/bp:1")}, Format: index.OCI, Validation: client.Validation{Deep: true},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "layers", l.layersAsked(layersOf(t, img)), nil)
+}
