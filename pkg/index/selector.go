@@ -175,7 +175,7 @@ func byPlatformText(s string) func(Entry) fitness {
 // byOrigin fits the source as typed best, then the same source in other words,
 // then the last element of a path.
 func byOrigin(s string) func(Entry) fitness {
-	reference, path := canonicalReference(s), filepath.Clean(withoutTransport(s))
+	reference, last, path := canonicalReference(s), lastName(s), filepath.Clean(withoutTransport(s))
 	return func(e Entry) fitness {
 		have := filepath.Clean(withoutTransport(e.Origin.Ref))
 		switch {
@@ -183,7 +183,7 @@ func byOrigin(s string) func(Entry) fitness {
 			return unfit
 		case e.Origin.Ref == s:
 			return asTyped
-		case e.Origin.Kind == SourceRegistry && reference != "" && canonicalReference(e.Origin.Ref) == reference:
+		case e.Origin.Kind == SourceRegistry && reference != "" && lastName(e.Origin.Ref) == last && canonicalReference(e.Origin.Ref) == reference:
 			return meant
 		case e.Origin.Kind == SourceRegistry:
 			return unfit
@@ -213,6 +213,16 @@ func canonicalReference(s string) string {
 		return ""
 	}
 	return ref.Name()
+}
+
+// lastName returns the last name of a reference's repository, which is the same
+// however the reference is put, and cheaper to find than the rest.
+func lastName(s string) string {
+	s = s[strings.LastIndexByte(s, '/')+1:]
+	if end := strings.IndexAny(s, ":@"); end >= 0 {
+		s = s[:end]
+	}
+	return s
 }
 
 // Select returns the entries that s means, in order.
