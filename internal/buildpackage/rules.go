@@ -84,7 +84,7 @@ func checks() []check {
 
 func subjects(ix index.Index, images map[v1.Hash]*Image) []*subject {
 	var list []*subject
-	for _, e := range ix.Entries() {
+	for _, e := range ix.All() {
 		if img, ok := images[e.Digest]; ok && !e.IsAttestation() && !e.MediaType.IsIndex() {
 			list = append(list, &subject{e, img})
 		}

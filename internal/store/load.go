@@ -174,7 +174,7 @@ func (s shelf) loadSide(h head, ix index.Index) ([]index.Origin, kept, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	origins, known, err := decodeSide(raw, h.list.Digest, ix.Entries())
+	origins, known, err := decodeSide(raw, h.list.Digest, ix)
 	if err != nil {
 		return nil, nil, errNoSide
 	}

@@ -54,34 +54,37 @@ func encodeSide(entries []index.Entry, list v1.Hash, known kept) ([]byte, error)
 func lineOf(e index.Entry, blobs []v1.Hash) sideLine {
 	line := sideLine{Kind: e.Origin.Kind, Ref: e.Origin.Ref, Repository: e.Origin.Repository}
 	if e.Origin.Pin != (v1.Hash{}) {
-		line.Pin = e.Origin.Pin.String()
+		line.Pin = textOf(e.Origin.Pin)
 	}
 	if e.Origin.Converted != (v1.Hash{}) {
-		line.Converted = e.Origin.Converted.String()
+		line.Converted = textOf(e.Origin.Converted)
 	}
 	for _, h := range blobs {
-		line.Kept = append(line.Kept, h.String())
+		line.Kept = append(line.Kept, textOf(h))
 	}
 	return line
 }
 
+// textOf is h.String() for thousands of digests, without fmt.
+func textOf(h v1.Hash) string { return h.Algorithm + ":" + h.Hex }
+
 // decodeSide returns the origins of the entries, by position, and what is known
 // of their content.
-func decodeSide(raw []byte, list v1.Hash, entries []index.Entry) ([]index.Origin, kept, error) {
+func decodeSide(raw []byte, list v1.Hash, ix index.Index) ([]index.Origin, kept, error) {
 	var s side
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return nil, nil, err
 	}
-	if s.List != list.String() || len(s.Entries) != len(entries) {
+	if s.List != list.String() || len(s.Entries) != ix.Len() {
 		return nil, nil, fmt.Errorf("it is about %s", s.List)
 	}
-	origins, known := make([]index.Origin, len(entries)), make(kept, len(entries))
-	for i, line := range s.Entries {
+	origins, known := make([]index.Origin, ix.Len()), make(kept, ix.Len())
+	for i, e := range ix.All() {
 		var err error
-		if origins[i], err = line.origin(); err != nil {
+		if origins[i], err = s.Entries[i].origin(); err != nil {
 			return nil, nil, err
 		}
-		if known[entries[i].Digest], err = line.blobs(); err != nil {
+		if known[e.Digest], err = s.Entries[i].blobs(); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -180,7 +179,7 @@ func (u updater) plan(before state, after index.Index, staged *stage) (change, e
 		shelf: u.shelf, before: before, staged: staged,
 		list: raw, digest: index.DigestOf(raw), mediaType: after.Format().IndexType(), entries: after.Entries(),
 	}
-	c.same = before.head.raw != nil && before.head.list.Digest == c.digest && sameOrigins(before.list.Entries(), c.entries)
+	c.same = before.head.raw != nil && before.head.list.Digest == c.digest && sameOrigins(before.list, c.entries)
 	if c.same && len(u.content) == 0 {
 		return c, nil
 	}
@@ -197,6 +196,11 @@ func (u updater) plan(before state, after index.Index, staged *stage) (change, e
 	return c, err
 }
 
-func sameOrigins(a, b []index.Entry) bool {
-	return slices.EqualFunc(a, b, func(x, y index.Entry) bool { return x.Origin == y.Origin })
+func sameOrigins(a index.Index, b []index.Entry) bool {
+	for i, e := range a.All() {
+		if i >= len(b) || e.Origin != b[i].Origin {
+			return false
+		}
+	}
+	return a.Len() == len(b)
 }

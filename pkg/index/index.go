@@ -3,6 +3,7 @@ package index
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"maps"
 	"slices"
 
@@ -54,6 +55,18 @@ func (ix Index) Entries() []Entry {
 		entries[i] = e.clone()
 	}
 	return entries
+}
+
+// All returns the entries as Entries does, one after the other, with their
+// positions.
+func (ix Index) All() iter.Seq2[int, Entry] {
+	return func(yield func(int, Entry) bool) {
+		for i, e := range ix.entries {
+			if !yield(i, e.clone()) {
+				return
+			}
+		}
+	}
 }
 
 // Len returns the number of entries.

@@ -227,16 +227,18 @@ func KnownPlatforms(ix Index) []Finding {
 		if e.Platform == nil || e.IsAttestation() {
 			continue
 		}
-		f := Finding{Rule: PlatformUnknown, Entry: e.clone()}
-		if !plainName(e.Platform.OS) || !plainName(e.Platform.Architecture) || !plainName(e.Platform.Variant) {
+		f := Finding{Rule: PlatformUnknown, Message: unknownNames(*e.Platform)}
+		switch {
+		case !plainName(e.Platform.OS) || !plainName(e.Platform.Architecture) || !plainName(e.Platform.Variant):
 			f.Severity = Error
 			f.Message = fmt.Sprintf("the platform %q has characters other than letters, digits, '.', '_' and '-'", e.PlatformString())
-		} else {
-			f.Message, f.Patch = unknownNames(*e.Platform), knownNames(*e.Platform)
+		case f.Message == "":
+			continue
+		default:
+			f.Patch = knownNames(*e.Platform)
 		}
-		if f.Message != "" {
-			findings = append(findings, f)
-		}
+		f.Entry = e.clone()
+		findings = append(findings, f)
 	}
 	return findings
 }
