@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -120,35 +119,21 @@ func runCreate(ctx context.Context, f *factory, o *createOptions) (err error) {
 	if o.request.Validation, err = o.validation.parse(); err != nil {
 		return err
 	}
-	if o.request.DryRun {
-		o.results = resultFlags{} // nothing is written, so there is nothing to make sure of
-	}
 	if o.request.Publish || o.request.DryRun {
 		f.at = nowhere
 	}
-	files, err := f.prepare(o.results)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, files.discard()) }()
-	c, err := f.client(o.reach, o.request.Name)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	result, err := c.Create(ctx, o.request)
-	if err != nil {
-		return inList(err, o.request.Name)
-	}
-	switch {
-	case o.request.DryRun:
-		f.streams.Info("Nothing was written: this was a dry run")
-	case o.request.Publish:
-		f.streams.Info("Successfully pushed manifest list %s to registry", ui.Symbol(result.Name.Familiar()))
-	default:
-		f.streams.Info("Successfully created manifest list %s", ui.Symbol(result.Name.Familiar()))
-	}
-	return f.deliver(files, o.request.Name, result)
+	return f.making(making{
+		list: o.request.Name, reach: o.reach, results: o.results, dryRun: o.request.DryRun,
+		make: func(c *client.Client) (client.ListResult, error) { return c.Create(ctx, o.request) },
+		tell: func(result client.ListResult) {
+			list := ui.Symbol(result.Name.Familiar())
+			if o.request.Publish {
+				f.streams.Info("Successfully pushed manifest list %s to registry", list)
+			} else {
+				f.streams.Info("Successfully created manifest list %s", list)
+			}
+		},
+	})
 }
 
 // format reads the value of --format; without one the default holds.

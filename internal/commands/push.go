@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -82,33 +81,15 @@ func runPush(ctx context.Context, f *factory, o *pushOptions) (err error) {
 	if o.request.Validation, err = o.validation.parse(); err != nil {
 		return err
 	}
-	if o.request.DryRun {
-		o.results = resultFlags{} // nothing is written, so there is nothing to make sure of
-	}
-	files, err := f.prepare(o.results)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, files.discard()) }()
-	c, err := f.client(o.reach, o.request.Name)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	result, err := c.Push(ctx, o.request)
-	if err != nil {
-		return inList(err, o.request.Name)
-	}
-	o.tell(f.streams, result)
-	return f.deliver(files, o.request.Name, result)
+	return f.making(making{
+		list: o.request.Name, reach: o.reach, results: o.results, dryRun: o.request.DryRun,
+		make: func(c *client.Client) (client.ListResult, error) { return c.Push(ctx, o.request) },
+		tell: func(result client.ListResult) { o.tell(f.streams, result) },
+	})
 }
 
 func (o *pushOptions) tell(streams *ui.Streams, result client.ListResult) {
 	list := ui.Symbol(result.Name.Familiar())
-	if o.request.DryRun {
-		streams.Info("Nothing was written: this was a dry run")
-		return
-	}
 	if len(o.request.Destinations) == 0 {
 		streams.Info("Successfully pushed manifest list %s to registry", list)
 	} else {

@@ -33,6 +33,44 @@ func (r *resultFlags) addFlags(cmd *cobra.Command, front string) {
 	completeValues(cmd, "if-tag", "absent")
 }
 
+// making is what the commands have in common that make a list and deliver the
+// result.
+type making struct {
+	list    string // as typed
+	reach   reach
+	results resultFlags
+	dryRun  bool
+	make    func(*client.Client) (client.ListResult, error)
+	tell    func(client.ListResult) // of what was made, unless it is a dry run
+}
+
+// making makes a list. That the result can be delivered is made sure of before.
+func (f *factory) making(m making) (err error) {
+	if m.dryRun {
+		m.results = resultFlags{} // nothing is written
+	}
+	files, err := f.prepare(m.results)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, files.discard()) }()
+	c, err := f.client(m.reach, m.list)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	result, err := m.make(c)
+	if err != nil {
+		return inList(err, m.list)
+	}
+	if m.dryRun {
+		f.streams.Info("Nothing was written: this was a dry run")
+	} else {
+		m.tell(result)
+	}
+	return f.deliver(files, m.list, result)
+}
+
 // resultFiles are files that are known to be writable and not written yet. Its
 // zero value has none.
 type resultFiles struct {
