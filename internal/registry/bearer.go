@@ -22,6 +22,7 @@ type bearer struct {
 	away     http.RoundTripper // for what is redirected elsewhere; it keeps the token to itself
 	registry *url.URL
 	exchange func(ctx context.Context, scopes []string) (*transport.Token, error)
+	slots    *slots
 
 	busy chan struct{} // holds a token while one is exchanged
 
@@ -64,6 +65,11 @@ func (b *bearer) current() (token string, scopes []string) {
 // another request got meanwhile, if it is for what is wanted. A token that could
 // not be had leaves everything as it is.
 func (b *bearer) renew(ctx context.Context, refused, wanted string) (string, error) {
+	ctx, release, err := b.slots.hold(ctx, 1)
+	if err != nil {
+		return "", err
+	}
+	defer release()
 	select {
 	case b.busy <- struct{}{}:
 	case <-ctx.Done():
@@ -151,6 +157,8 @@ type unasked struct {
 	registry *url.URL // credentials are for nobody else's challenge
 	meet     func(context.Context, *transport.Challenge) (http.RoundTripper, error)
 
+	slots *slots
+
 	later *memo[http.RoundTripper]
 	mu    sync.Mutex
 	known http.RoundTripper // what later made
@@ -173,14 +181,25 @@ func (u *unasked) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	challenge.Insecure = req.URL.Scheme == "http"
-	known, err = u.later.get(req.Context(), func(ctx context.Context) (http.RoundTripper, error) {
-		return u.meet(ctx, challenge)
-	})
+	known, err = u.learn(req.Context(), challenge)
 	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		return nil, err
 	}
-	u.mu.Lock()
-	u.known = known
-	u.mu.Unlock()
 	return known.RoundTrip(req)
+}
+
+func (u *unasked) learn(ctx context.Context, challenge *transport.Challenge) (http.RoundTripper, error) {
+	ctx, release, err := u.slots.hold(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	known, err := u.later.get(ctx, func(ctx context.Context) (http.RoundTripper, error) { return u.meet(ctx, challenge) })
+	if err != nil {
+		return nil, err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.known = known
+	return known, nil
 }

@@ -163,7 +163,9 @@ func (c *Client) authenticate(
 	meet := func(ctx context.Context, later *transport.Challenge) (http.RoundTripper, error) {
 		return c.bearer(ctx, registry, auth, later, scopes)
 	}
-	return &unasked{inner: basic, registry: address(registry, challenge), meet: meet, later: newMemo[http.RoundTripper]()}, nil
+	return &unasked{
+		inner: basic, registry: address(registry, challenge), meet: meet, slots: c.slots, later: newMemo[http.RoundTripper](),
+	}, nil
 }
 
 // bearer returns a transport with a token, which is asked for now.
@@ -187,7 +189,7 @@ func (c *Client) bearer(
 		return nil, &index.Fault{Kind: index.ErrRefused, Thing: "registry " + registry.RegistryStr(), Cause: err}
 	}
 	return &bearer{
-		inner: c.retry, away: away, registry: address(registry, challenge), exchange: exchange,
+		inner: c.retry, away: away, registry: address(registry, challenge), exchange: exchange, slots: c.slots,
 		busy: make(chan struct{}, 1), token: token.Token, scopes: scopes,
 	}, nil
 }

@@ -1,7 +1,10 @@
 package registry_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -9,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/buildpacks-community/pack-manifest/internal/registry"
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
@@ -273,4 +277,62 @@ type holding struct {
 func (h *holding) WriteHeader(status int) {
 	h.before()
 	h.ResponseWriter.WriteHeader(status)
+}
+
+// TestSlotsAndTokens: what waits for a new token with all slots in its hands does
+// not keep them from who is to get it.
+func TestSlotsAndTokens(t *testing.T) {
+	t.Parallel()
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("late challenge %t", late), func(t *testing.T) {
+			t.Parallel()
+			from := testhelpers.NewRegistry(t)
+			from.Push(t, "a/source:0", image(t, 0))
+			reg := testhelpers.NewRegistry(t, testhelpers.WithBearer("u", canary))
+			near, _ := local(t, image(t, 1))
+			ours := near.Layers[0].Digest
+			refused := func(r registry.Request) {
+				if r.Status == http.StatusUnauthorized && strings.Contains(r.URL, ours.Hex) {
+					time.Sleep(50 * time.Millisecond) // lets the other one get in line for all slots; without it less is tested
+				}
+			}
+			c := newClient(t, jobs(2), env("CNB_REGISTRY_AUTH="+basic(reg.Host, canary)), func(o *registry.Options) { o.Log = refused })
+			if late {
+				reg.Inject(testhelpers.Fault{Match: "^/v2/$", Do: testhelpers.Status(200, nil, "{}")})
+			}
+			far := resolve(t, c, from.Host+"/a/source:0")[0]
+			to := tagOf(t, reg.Host+"/a/list:1").Repository
+			there := make(chan struct{})
+			reg.Inject(testhelpers.Fault{Method: http.MethodHead, Match: ours.Hex, Times: 1, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				<-there
+				reg.ExpireTokens()
+				next.ServeHTTP(w, r)
+			}})
+			theirs := layers(t, far)[0]
+			reg.Inject(testhelpers.Fault{Method: http.MethodHead, Match: theirs.Hex, Times: 1, Do: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+				w.WriteHeader(http.StatusNotFound) // whoever asks may know that
+				close(there)
+			}})
+			repo, _ := far.Origin.Repo()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			err := c.Run(ctx, index.Plan{Steps: []index.Step{
+				{Kind: index.StepUpload, Digest: ours, Size: near.Layers[0].Size, To: to, Blob: near.Layers[0]},
+				{Kind: index.StepUpload, Digest: theirs, Size: sizeOf(t, far, theirs), To: to, From: repo},
+			}}, index.Watch{})
+			if err != nil || !reg.HasBlob("a/list", ours) || !reg.HasBlob("a/list", theirs) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func sizeOf(t *testing.T, m index.Manifest, layer v1.Hash) int64 {
+	t.Helper()
+	image, err := index.ParseImage(m.Raw, m.MediaType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(image.Layers, func(d v1.Descriptor) bool { return d.Digest == layer })
+	return image.Layers[at].Size
 }

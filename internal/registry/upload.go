@@ -144,7 +144,7 @@ func (c *Client) hasBlob(ctx context.Context, session *session, digest v1.Hash) 
 // upload sends a blob from where it is.
 func (c *Client) upload(ctx context.Context, session *session, s index.Step, to place) error {
 	if s.From.RepositoryStr() != "" {
-		held, release, err := c.slots.hold(ctx)
+		held, release, err := c.slots.hold(ctx, 2)
 		if err != nil {
 			return err
 		}

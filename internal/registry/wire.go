@@ -230,10 +230,11 @@ func (s *slots) take(ctx context.Context, n int64) (release func(), err error) {
 	return func() { s.free.Release(n) }, nil
 }
 
-// hold takes the two slots of a request whose body is the answer to another.
-// If each took its own when it needs it, all could wait for their second.
-func (s *slots) hold(ctx context.Context) (held context.Context, release func(), err error) {
-	if release, err = s.take(ctx, 2); err != nil {
+// hold takes n slots for all requests within a context: two for one whose body is
+// the answer to another, and one for what others wait for. If each took its own
+// when it needs it, all could be taken by who waits for one more, or for them.
+func (s *slots) hold(ctx context.Context, n int64) (held context.Context, release func(), err error) {
+	if release, err = s.take(ctx, n); err != nil {
 		return nil, nil, err
 	}
 	return context.WithValue(ctx, keyHeld, true), release, nil
