@@ -170,15 +170,18 @@ func (s *source) blame(err error) error {
 // part returns length bytes of the blob from an offset on, the body of a request.
 // Nothing is opened before the first Read.
 func (s *source) part(ctx context.Context, offset, length int64) *part {
-	return &part{open: func() (*verified, error) { return s.from(ctx, offset) }, put: s.put, blame: s.blame, left: length}
+	return &part{
+		open: func() (*verified, error) { return s.from(ctx, offset) }, put: s.put, blame: s.blame, remote: s.fault.remote, left: length,
+	}
 }
 
 // part is a reader of some of a source's bytes. Read and Close may meet, as they
 // do when a request ends early.
 type part struct {
-	open  func() (*verified, error)
-	put   func(*verified)
-	blame func(error) error
+	open   func() (*verified, error)
+	put    func(*verified)
+	blame  func(error) error
+	remote bool // it may wait long, and can be closed meanwhile
 
 	mu     sync.Mutex
 	v      *verified
@@ -197,6 +200,9 @@ func (p *part) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy = false
+	if p.closed {
+		v.drop()
+	}
 	if p.left -= int64(n); p.left == 0 && err == nil {
 		err = io.EOF
 	}
@@ -229,15 +235,16 @@ func (p *part) Close() error {
 }
 
 // release gives back a reader that was read as far as it should be, and ends
-// another.
+// another. One that is being read is ended by who reads it: what is in files need
+// not know of a Close meanwhile.
 func (p *part) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	v, whole := p.v, !p.busy && p.left == 0
+	v := p.v
 	p.v, p.closed = nil, true
 	switch {
-	case v == nil:
-	case whole:
+	case v == nil, p.busy && !p.remote:
+	case !p.busy && p.left == 0:
 		p.put(v)
 	default:
 		v.drop()

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -397,4 +398,76 @@ func TestContentIsSharedOnce(t *testing.T) {
 		t.Errorf("steps %v, want %v", got, want)
 	}
 	has(t, reg, "a/list", "1", pub.Index)
+}
+
+// inUse is a file that must not be closed while it is read: what is compressed
+// while it is sent has its compressor back in the pool then.
+type inUse struct {
+	io.Reader
+	t      *testing.T
+	begun  chan struct{} // of the second Read
+	goOn   chan struct{}
+	closed chan struct{}
+
+	mu    sync.Mutex
+	reads int
+	busy  bool
+}
+
+func (u *inUse) Read(p []byte) (int, error) {
+	u.mu.Lock()
+	u.busy = true
+	u.reads++
+	second := u.reads == 2
+	u.mu.Unlock()
+	if second {
+		close(u.begun)
+		<-u.goOn
+	}
+	n, err := u.Reader.Read(p)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.busy = false
+	return n, err
+}
+
+func (u *inUse) Close() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.busy {
+		u.t.Error("it was closed while it was read")
+	}
+	close(u.closed)
+	return nil
+}
+
+// TestFilesAreNotClosedInUse: a registry that answers early does not take files
+// from under who still reads them; they are closed afterwards.
+func TestFilesAreNotClosedInUse(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	m, _ := local(t, large(t, 2<<20))
+	file := &inUse{t: t, begun: make(chan struct{}), goOn: make(chan struct{}), closed: make(chan struct{})}
+	open := m.Layers[0].Open
+	m.Layers[0].Open = func() (io.ReadCloser, error) {
+		rc, err := open()
+		file.Reader = rc
+		t.Cleanup(func() { rc.Close() })
+		return file, err
+	}
+	reg.Inject(testhelpers.Fault{Method: http.MethodPut, Match: "/blobs/uploads/", Do: ofLarge(
+		func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			<-file.begun
+			answer := http.NewResponseController(w)
+			err := answer.EnableFullDuplex() // or the server would read what is sent before it answers
+			w.Header().Set("Content-Length", "0")
+			w.WriteHeader(http.StatusForbidden)
+			if err = errors.Join(err, answer.Flush()); err != nil {
+				t.Error(err)
+			}
+		})})
+	_, err := publish(t, newClient(t), publication(t, []index.Manifest{m}, reg.Host+"/a/list:1"))
+	wants(t, err, index.ErrDenied, "403")
+	close(file.goOn)
+	<-file.closed
 }
