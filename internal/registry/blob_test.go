@@ -37,13 +37,14 @@ func TestBlob(t *testing.T) {
 		fault testhelpers.Action
 		kind  error
 	}{
-		"as it is":       {d, nil, nil},
-		"absent":         {other, nil, index.ErrNotFound},
-		"too short":      {longer, nil, index.ErrInvalid},
-		"too long":       {shorter, nil, index.ErrInvalid},
-		"R14: altered":   {d, testhelpers.Corrupt(3), index.ErrInvalid},
-		"padded":         {d, testhelpers.Pad(), index.ErrInvalid},
-		"R17: forbidden": {d, testhelpers.Status(403, nil, ""), index.ErrDenied},
+		"as it is":         {d, nil, nil},
+		"absent":           {other, nil, index.ErrNotFound},
+		"too short":        {longer, nil, index.ErrInvalid},
+		"too long":         {shorter, nil, index.ErrInvalid},
+		"R14: altered":     {d, testhelpers.Corrupt(3), index.ErrInvalid},
+		"padded":           {d, testhelpers.Pad(), index.ErrInvalid},
+		"empty, it is not": {v1.Descriptor{Digest: index.DigestOf([]byte("y"))}, testhelpers.Status(200, nil, ""), index.ErrInvalid},
+		"R17: forbidden":   {d, testhelpers.Status(403, nil, ""), index.ErrDenied},
 	} {
 		if c.fault != nil {
 			reg.Inject(testhelpers.Fault{Method: "GET", Match: "/blobs/", Do: c.fault, Times: 1})

@@ -120,12 +120,19 @@ func (c *Client) listed(ctx context.Context, s *session, digest v1.Hash) ([]inde
 func (c *Client) referrerPages(ctx context.Context, s *session, digest v1.Hash) ([]index.Entry, listedBy, error) {
 	var entries []index.Entry
 	at := s.url("referrers", digest.String())
-	for range maxPages {
+	for page := range maxPages {
 		resp, err := c.getURL(ctx, s, at, string(types.OCIImageIndex))
-		if err != nil {
+		switch {
+		case err != nil && page > 0:
+			return nil, unknownLister, err // a list that has begun does not go on somewhere else
+		case err != nil:
 			return nil, listerOf(err), withoutLister(err)
 		}
 		if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || media != string(types.OCIImageIndex) {
+			if page > 0 {
+				err := fmt.Errorf("%w: page %d of a list of referrers is none", errContent, page+1)
+				return nil, unknownLister, errors.Join(err, resp.Body.Close())
+			}
 			return nil, byTag, resp.Body.Close() // a page for people, as some give for every path
 		}
 		next, more, err := nextPage(resp)

@@ -527,6 +527,43 @@ func TestReferrersPages(t *testing.T) {
 	wants(t, err, index.ErrRefused, "goes on elsewhere")
 }
 
+// TestReferrersPagesThatFail: what is on a later page is not lost without a word,
+// whatever stands in its place.
+func TestReferrersPagesThatFail(t *testing.T) {
+	t.Parallel()
+	html := testhelpers.Status(200, map[string]string{"Content-Type": "text/html"}, "<html>")
+	for what, row := range map[string]struct {
+		do   testhelpers.Action
+		kind error
+	}{
+		"gone":              {testhelpers.Status(404, nil, ""), index.ErrNotFound},
+		"refused":           {testhelpers.Status(400, nil, ""), index.ErrRefused},
+		"a page for people": {html, index.ErrInvalid},
+	} {
+		from, to := testhelpers.NewRegistry(t), testhelpers.NewRegistry(t)
+		img := image(t, 0)
+		from.Push(t, "a/source:0", img)
+		for i := range 3 {
+			pushByDigest(t, from, "a/source", testhelpers.Artifact(t, testhelpers.Described(t, img), sbomType, strconv.Itoa(i)))
+		}
+		first := inPages(2, "")
+		from.Inject(testhelpers.Fault{Method: http.MethodGet, Match: "/referrers/", Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.URL.RawQuery != "" {
+				row.do(w, r, next)
+				return
+			}
+			first(w, r, next)
+		}})
+		c := newClient(t)
+		_, err := publish(t, c, withReferrers(t, resolve(t, c, from.Host+"/a/source:0"), to.Host+"/b/list:1"))
+		if err == nil {
+			t.Errorf("%s: published without what is on the second page", what)
+			continue
+		}
+		wants(t, err, row.kind, "referrers of "+from.Host+"/a/source@")
+	}
+}
+
 // inPages answers with so many at once; the next page is at the host.
 func inPages(size int, host string) testhelpers.Action {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {

@@ -221,6 +221,11 @@ func TestUploadsInParts(t *testing.T) {
 			name: "a part is not kept", size: size, faults: faults{asks("1"), fails(patch, testhelpers.Header("Range", "0-0"))},
 			want: "PATCH", refuse: "did not keep",
 		},
+		{
+			name: "next to nothing is kept of each part", size: size,
+			faults: faults{asks("1"), fails(patch, always(testhelpers.Header("Range", "0-99"))...)},
+			want:   "PATCH", refuse: "did not keep",
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -23,7 +23,8 @@ import (
 // (100 MB is the usual one), and above the least that is asked for (5 MiB).
 const partSize = 16 << 20
 
-// errKept is a registry that takes a part and does not have it afterwards.
+// errKept is a registry that takes a part and does not have it afterwards, or so
+// little of it that the blob would never be there.
 var errKept = errors.New("the registry did not keep the part that it was sent")
 
 // transfer is one blob on its way to a repository, over as many tries as that
@@ -189,7 +190,7 @@ func (t *transfer) patch(ctx context.Context, length int64) error {
 	if said := resp.Header.Get("Range"); said != "" {
 		kept = min(kept, keptBytes(said))
 	}
-	if kept <= t.offset {
+	if kept-t.offset < min(length, minProgress) {
 		return errors.Join(fmt.Errorf("%w: %d bytes from %d on", errKept, length, t.offset), resp.Body.Close())
 	}
 	t.offset = kept
@@ -202,8 +203,6 @@ func (t *transfer) patch(ctx context.Context, length int64) error {
 func (t *transfer) put(ctx context.Context) error {
 	to := *t.at
 	to.RawQuery = addQuery(to.RawQuery, "digest="+url.QueryEscape(t.step.Digest.String()))
-	// Before it answers, the registry reads the whole blob once more.
-	ctx = context.WithValue(ctx, keySize, t.step.Size)
 	resp, err := t.do(ctx, http.MethodPut, &to, t.step.Size-t.offset)
 	if err != nil {
 		return err
@@ -229,7 +228,12 @@ func addQuery(query, more string) string {
 
 // do makes a request of an upload, with the next bytes of the blob.
 func (t *transfer) do(ctx context.Context, method string, to *url.URL, length int64) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(once(ctx), method, to.String(), http.NoBody)
+	alone := once(ctx)
+	if method == http.MethodPut {
+		// Before it answers, the registry reads the whole blob once more.
+		alone = context.WithValue(alone, keySize, t.step.Size)
+	}
+	req, err := http.NewRequestWithContext(alone, method, to.String(), http.NoBody)
 	if err != nil {
 		return nil, err
 	}

@@ -31,13 +31,10 @@ func (v *verified) Read(p []byte) (int, error) {
 	v.got += int64(n)
 	switch {
 	case v.got == v.size:
-		if err := matches(v.hash, v.want); err != nil {
-			return 0, err
-		}
-		v.note(v.got, v.hash)
 		if err := v.end(); !errors.Is(err, io.EOF) {
 			return 0, err
 		}
+		v.note(v.got, v.hash)
 		return n, io.EOF
 	case errors.Is(err, io.EOF):
 		return n, fmt.Errorf("%w: %s ends after %d of %d bytes", errContent, v.want, v.got, v.size)
@@ -46,10 +43,13 @@ func (v *verified) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end finds out whether more comes than should.
+// end finds out whether all was right, and whether more comes than should.
 func (v *verified) end() error {
 	if v.got < v.size {
 		return nil
+	}
+	if err := matches(v.hash, v.want); err != nil {
+		return err
 	}
 	n, err := io.ReadFull(v.rc, make([]byte, 1))
 	switch {
