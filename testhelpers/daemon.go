@@ -41,8 +41,9 @@ type DaemonImage struct {
 // apiVersion is that of Docker 20.10.
 const apiVersion = "1.41"
 
-// NewDaemon starts a daemon that ends with the test.
-func NewDaemon(tb testing.TB) *Daemon {
+// NewDaemon starts a daemon that ends with the test. What other processes are to
+// find is set by edits.
+func NewDaemon(tb testing.TB, edits ...func(*Daemon)) *Daemon {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "docker-") //nolint:usetesting // the path of a socket is 107 bytes at most
 	if err != nil {
@@ -54,6 +55,9 @@ func NewDaemon(tb testing.TB) *Daemon {
 		tb.Fatalf("start a daemon: %v", err)
 	}
 	d := &Daemon{Host: "unix://" + socket, images: map[string]DaemonImage{}}
+	for _, edit := range edits {
+		edit(d)
+	}
 	server := &http.Server{Handler: d}
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = server.Serve(listener) }() //nolint:errcheck // it ends by Close

@@ -208,8 +208,7 @@ func cmdArtifact(ts *testscript.TestScript, _ bool, args []string) {
 
 func cmdDaemon(ts *testscript.TestScript, _ bool, args []string) {
 	d := value[**testhelpers.Daemon](ts, daemonKey{})
-	*d = testhelpers.NewDaemon(tbOf(ts))
-	(*d).Lists = slices.Contains(args, "lists")
+	*d = testhelpers.NewDaemon(tbOf(ts), func(d *testhelpers.Daemon) { d.Lists = slices.Contains(args, "lists") })
 	ts.Setenv("DOCKER_HOST", (*d).Host)
 }
 

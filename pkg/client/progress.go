@@ -76,10 +76,10 @@ func (m *moving) tell(e Event) {
 }
 
 func (m *moving) end() {
-	m.tell(Event{End: true})
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.over = true
+	m.observe(Event{End: true})
 }
 
 // beginSave announces the blobs that are saved at a path, but for manifests,
