@@ -28,14 +28,14 @@ func (pl *planning) referrers(ctx context.Context, with planContent, blobs *blob
 	}
 	var steps []index.Step
 	for i, p := range puts {
-		if !there[i] {
+		if !there[i].same {
 			if err := pl.addBlobs(blobs, p.Manifest, p.subject.of); err != nil {
 				return nil, err
 			}
 		}
 		steps = append(steps, index.Step{
 			Kind: index.StepReferrer, Digest: p.Digest, Size: p.Size, Media: string(p.MediaType), ArtifactType: p.line.ArtifactType,
-			To: pl.to.repo, Tag: p.tag, Raw: p.Raw, Entry: p.subject.of, Height: height(p.Manifest), Skipped: there[i],
+			To: pl.to.repo, Tag: p.tag, Raw: p.Raw, Entry: p.subject.of, Height: height(p.Manifest), IfTag: there[i].named, Skipped: there[i].same,
 		})
 	}
 	lists, err := pl.referrerLists(ctx, refer)
@@ -70,27 +70,32 @@ func (pl *planning) puts(children []index.Manifest, refer []referrer) []referrer
 	return puts
 }
 
-// thereAlready reports whether the repository has a referrer, with its tag where
+// occupied is what a repository has in the place of a referrer.
+type occupied struct {
+	same  bool     // the referrer
+	named *v1.Hash // what its tag names, the zero value for nothing; nil where it has no tag
+}
+
+// thereAlready tells whether the repository has a referrer, with its tag where
 // it has one. What has the tag in its place is replaced only if nothing of it is
 // lost.
-func (pl *planning) thereAlready(ctx context.Context, r referrer) (bool, error) {
+func (pl *planning) thereAlready(ctx context.Context, r referrer) (occupied, error) {
 	if r.tag == "" {
 		asked := *pl
 		asked.fresh = false
-		return asked.present(ctx, r.Manifest)
+		same, err := asked.present(ctx, r.Manifest)
+		return occupied{same: same}, err
 	}
 	d, there, err := pl.client.atTag(ctx, pl.session, r.tag)
 	thing := pl.to.repo.Tag(r.tag).Name()
 	switch {
 	case err != nil:
-		return false, classify(ctx, thing, err)
-	case !there || d.digest == r.Digest:
-		return there, nil
-	case !holds(r.Manifest, d):
-		return false, index.Faultf(index.ErrConflict, thing,
+		return occupied{}, classify(ctx, thing, err)
+	case there && d.digest != r.Digest && !holds(r.Manifest, d):
+		return occupied{}, index.Faultf(index.ErrConflict, thing,
 			"it names %s there, with content that %s does not have and that would be lost", d.digest, r.Digest)
 	}
-	return false, nil
+	return occupied{same: there && d.digest == r.Digest, named: &d.digest}, nil
 }
 
 // holds reports whether a manifest has all the layers of another, as one of

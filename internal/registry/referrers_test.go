@@ -369,6 +369,32 @@ func TestCosignTagsThatDiffer(t *testing.T) {
 	}
 }
 
+// TestCosignTagsThatMove: what somebody signs after the plan was made is not
+// overwritten.
+func TestCosignTagsThatMove(t *testing.T) {
+	t.Parallel()
+	for _, there := range []bool{true, false} {
+		from, to := testhelpers.NewRegistry(t), testhelpers.NewRegistry(t)
+		img := image(t, 0)
+		digest := from.Push(t, "a/source:0", img)
+		tag := "sha256-" + digest.Hex + ".sig"
+		from.Push(t, "a/source:"+tag, testhelpers.CosignSignature(t, digest, "first", "second"))
+		if there {
+			to.Push(t, "b/list:"+tag, testhelpers.CosignSignature(t, digest, "first"))
+		}
+		cl := newClient(t)
+		plan, err := cl.Plan(t.Context(), withReferrers(t, resolve(t, cl, from.Host+"/a/source:0"), to.Host+"/b/list:1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		later := to.Push(t, "b/list:"+tag, testhelpers.CosignSignature(t, digest, "first", "another"))
+		wants(t, cl.Run(t.Context(), plan, index.Watch{}), index.ErrConflict, "/b/list:"+tag, "names "+later.String())
+		if raw, _, _ := to.Manifest("b/list", tag); index.DigestOf(raw) != later {
+			t.Errorf("there %t: it was overwritten", there)
+		}
+	}
+}
+
 // TestTagSchemaKeepsWhatIsThere: the list at the tag is added to.
 func TestTagSchemaKeepsWhatIsThere(t *testing.T) {
 	t.Parallel()

@@ -81,7 +81,8 @@ type Step struct {
 	// Height is how many lists are on top of each other in a child or referrer,
 	// 0 for an image: what is lower is put first.
 	Height int
-	// IfTag is that of the Publication, for StepList.
+	// IfTag is what Tag must name before: for StepList that of the Publication, for
+	// cosign's StepReferrer what it named when the plan was made.
 	IfTag *v1.Hash
 	// Skipped says that the destination has it already.
 	Skipped bool
