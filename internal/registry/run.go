@@ -75,12 +75,11 @@ func (r *run) phase(ctx context.Context, from, to int) error {
 			if ctx.Err() != nil {
 				return ended(ctx)
 			}
-			skipped, err := r.client.step(r.watched(ctx, step), step)
+			done, err := r.client.step(r.watched(ctx, step), step)
 			if err != nil {
 				return err
 			}
-			step.Skipped = skipped
-			r.finish(i, step)
+			r.finish(i, done)
 			return nil
 		})
 	}
@@ -131,23 +130,25 @@ func (r *run) explain(err error) error {
 	return err
 }
 
-// step does one step. skipped says that there was nothing to do.
-func (c *Client) step(ctx context.Context, s index.Step) (skipped bool, err error) {
+// step does one step, and returns it as it was done: there may have been nothing
+// to do, and a blob that was to be mounted may have been sent.
+func (c *Client) step(ctx context.Context, s index.Step) (index.Step, error) {
 	session, err := c.connect(ctx, s.To)
 	if err != nil {
-		return false, err
+		return s, err
 	}
+	done := s
 	switch s.Kind {
 	case index.StepMount:
-		err = c.mount(ctx, session, s)
+		done, err = c.mount(ctx, session, s)
 	case index.StepUpload:
-		skipped, err = c.uploadIfMissing(ctx, session, s)
+		done.Skipped, err = c.uploadIfMissing(ctx, session, s)
 	case index.StepChild:
 		err = c.putChild(ctx, session, s)
 	case index.StepReferrer:
 		err = c.putReferrer(ctx, session, s)
 	case index.StepReferrers:
-		skipped, err = c.putReferrers(ctx, session, s)
+		done.Skipped, err = c.putReferrers(ctx, session, s)
 	case index.StepList, index.StepTag:
 		err = c.putTag(ctx, session, s)
 	case index.StepVerify:
@@ -155,7 +156,7 @@ func (c *Client) step(ctx context.Context, s index.Step) (skipped bool, err erro
 	default:
 		err = index.Faultf(index.ErrUsage, string(s.Kind), "unknown kind of step")
 	}
-	return skipped, classify(ctx, stepName(s), err)
+	return done, classify(ctx, stepName(s), err)
 }
 
 // stepName names what a step is about.

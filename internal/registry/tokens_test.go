@@ -162,7 +162,7 @@ func TestMountingIsDenied(t *testing.T) {
 			denying.Store(row.denies != "")
 			reg.ExpireTokens()
 			reg.Reset()
-			_, err := publish(t, c, pub)
+			steps, err := publish(t, c, pub)
 			if row.thing != "" {
 				wants(t, err, index.ErrDenied, reg.Host+row.thing, "401")
 				return
@@ -171,6 +171,9 @@ func TestMountingIsDenied(t *testing.T) {
 				t.Fatal(err)
 			}
 			has(t, reg, "a/list", "1", pub.Index)
+			if n := kinds(steps); n["mount"] > 0 || n["upload"] == 0 {
+				t.Errorf("it is told that %v was done", n)
+			}
 			mounts := 0
 			for _, r := range reg.Requests() {
 				if r.Kind == "mount" && (r.Status == 403 || r.Status == 401) {

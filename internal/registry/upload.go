@@ -17,27 +17,29 @@ import (
 // errLocation is an upload that cannot go on.
 var errLocation = errors.New("the registry does not say where to upload to")
 
-// mount makes a blob of another repository known in this one. Where the
-// registry will not, or may not for these credentials, the blob is read there and
-// uploaded here: then it is told which of both is denied, if one is
+// mount makes a blob of another repository known in this one, and returns the
+// step as it was done. Where the registry will not, or may not for these
+// credentials, the blob is read there and uploaded here: then it is told which of
+// both is denied, if one is
 // (https://github.com/opencontainers/distribution-spec/blob/main/spec.md#mounting-a-blob-from-another-repository).
-func (c *Client) mount(ctx context.Context, session *session, s index.Step) error {
+func (c *Client) mount(ctx context.Context, session *session, s index.Step) (index.Step, error) {
 	if session.unmounted(s.From) {
-		_, err := c.uploadIfMissing(ctx, session, s)
-		return err
+		return c.unmountable(ctx, session, s)
 	}
 	query := url.Values{"mount": {s.Digest.String()}, "from": {s.From.RepositoryStr()}}
 	resp, err := c.post(ctx, session, query)
+	sent := s
+	sent.Kind = index.StepUpload
 	if err == nil {
 		switch resp.StatusCode {
 		case http.StatusCreated:
-			return resp.Body.Close()
+			return s, resp.Body.Close()
 		case http.StatusAccepted:
 			at, err := placeOf(resp)
 			if err != nil {
-				return err
+				return s, err
 			}
-			return c.upload(ctx, session, s, at)
+			return sent, c.upload(ctx, session, s, at)
 		}
 		err = c.unexpected(resp)
 	}
@@ -45,12 +47,20 @@ func (c *Client) mount(ctx context.Context, session *session, s index.Step) erro
 	switch {
 	case isDenied(err):
 		session.dontMount(s.From)
-		_, err := c.uploadIfMissing(ctx, session, s)
-		return err
+		return c.unmountable(ctx, session, s)
 	case errors.As(err, &answer) && answer.status < http.StatusInternalServerError:
-		return c.upload(ctx, session, s, place{})
+		return sent, c.upload(ctx, session, s, place{})
 	}
-	return err
+	return s, err
+}
+
+// unmountable is mount where only reading and writing is allowed.
+func (c *Client) unmountable(ctx context.Context, session *session, s index.Step) (index.Step, error) {
+	there, err := c.uploadIfMissing(ctx, session, s)
+	if s.Skipped = there; !there {
+		s.Kind = index.StepUpload
+	}
+	return s, err
 }
 
 // isDenied reports whether an answer, or a token that was not given, says that

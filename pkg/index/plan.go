@@ -101,7 +101,8 @@ type Plan struct {
 // Watch is who is told while a plan is carried out. Its zero value is nobody.
 type Watch struct {
 	// Done is told of each step that is finished or was found done already, one
-	// at a time.
+	// at a time, as it was done: a blob that could not be mounted and was sent is a
+	// StepUpload.
 	Done func(Step)
 	// Sent is told how many bytes of a blob are on their way, from 0 to the
 	// step's Size: after about 64 KiB each and at the end. It is a position, which
