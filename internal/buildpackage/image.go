@@ -150,14 +150,15 @@ func (img *Image) readBuilder(labels map[string]string) {
 	if img.Builder, err = ReadBuilder(labels[labelBuilder]); err != nil {
 		img.fault(labelBuilder, "cannot be read: %v", err)
 	}
-	for label, order := range map[string]*[]Group{
-		labelOrder: &img.Builder.Order, labelOrderExtensions: &img.Builder.OrderExtensions,
-	} {
-		if labels[label] == "" {
+	for _, order := range []struct {
+		label string
+		into  *[]Group
+	}{{labelOrder, &img.Builder.Order}, {labelOrderExtensions, &img.Builder.OrderExtensions}} {
+		if labels[order.label] == "" {
 			continue
 		}
-		if *order, err = ReadOrder(labels[label]); err != nil {
-			img.fault(label, "cannot be read: %v", err)
+		if *order.into, err = ReadOrder(labels[order.label]); err != nil {
+			img.fault(order.label, "cannot be read: %v", err)
 		}
 	}
 }

@@ -95,16 +95,16 @@ func (f *factory) prepare(r resultFlags) (*resultFiles, error) {
 	for _, path := range []string{files.output, files.summary} {
 		faults = append(faults, appendTo(path, ""))
 	}
-	for flag, path := range map[string]string{"--metadata-file": r.metadata, "--digest-file": r.digest} {
-		if path == "" {
+	for _, file := range []struct{ flag, path string }{{"--metadata-file", r.metadata}, {"--digest-file", r.digest}} {
+		if file.path == "" {
 			continue
 		}
-		pending, err := newPendingFile(path)
+		pending, err := newPendingFile(file.path)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", flag, err))
+			faults = append(faults, fmt.Errorf("%s: %w", file.flag, err))
 			continue
 		}
-		files.pending[flag] = pending
+		files.pending[file.flag] = pending
 	}
 	if err := errors.Join(faults...); err != nil {
 		return files, errors.Join(err, files.discard())
