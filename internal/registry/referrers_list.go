@@ -21,8 +21,12 @@ import (
 // maxPages is how many pages of one list of referrers are read.
 const maxPages = 100
 
-// errNextPage is a list of referrers that goes on where no request goes.
-var errNextPage = errors.New("the list of referrers goes on elsewhere")
+var (
+	// errNextPage is a list of referrers that goes on where no request goes.
+	errNextPage = errors.New("the list of referrers goes on elsewhere")
+	// errNoList is a page for people, as some registries give for every path.
+	errNoList = fmt.Errorf("%w: a list of referrers is something else", errContent)
+)
 
 // listedBy says who keeps the lists of referrers of a registry.
 type listedBy int
@@ -121,19 +125,12 @@ func (c *Client) referrerPages(ctx context.Context, s *session, digest v1.Hash) 
 	var entries []index.Entry
 	at := s.url("referrers", digest.String())
 	for page := range maxPages {
-		resp, err := c.getURL(ctx, s, at, string(types.OCIImageIndex))
+		resp, err := c.referrerPage(ctx, s, at)
 		switch {
 		case err != nil && page > 0:
 			return nil, unknownLister, err // a list that has begun does not go on somewhere else
 		case err != nil:
 			return nil, listerOf(err), withoutLister(err)
-		}
-		if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || media != string(types.OCIImageIndex) {
-			if page > 0 {
-				err := fmt.Errorf("%w: page %d of a list of referrers is none", errContent, page+1)
-				return nil, unknownLister, errors.Join(err, resp.Body.Close())
-			}
-			return nil, byTag, resp.Body.Close() // a page for people, as some give for every path
 		}
 		next, more, err := nextPage(resp)
 		if err != nil {
@@ -155,9 +152,24 @@ func (c *Client) referrerPages(ctx context.Context, s *session, digest v1.Hash) 
 	return nil, unknownLister, fmt.Errorf("%w: a list of referrers of more than %d pages", errContent, maxPages)
 }
 
+// referrerPage asks for a page of a list of referrers.
+func (c *Client) referrerPage(ctx context.Context, s *session, at *url.URL) (*http.Response, error) {
+	resp, err := c.getURL(ctx, s, at, string(types.OCIImageIndex))
+	if err != nil {
+		return nil, err
+	}
+	if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || media != string(types.OCIImageIndex) {
+		return nil, errors.Join(errNoList, resp.Body.Close())
+	}
+	return resp, nil
+}
+
 // listerOf tells who keeps the lists of a registry that gave no list. One that
 // knows nothing of the repository or of the subject may keep them all the same.
 func listerOf(err error) listedBy {
+	if errors.Is(err, errNoList) {
+		return byTag
+	}
 	var answer *answerError
 	if !errors.As(err, &answer) {
 		return unknownLister
@@ -178,7 +190,7 @@ func listerOf(err error) listedBy {
 // registry keeps lists.
 func withoutLister(err error) error {
 	var answer *answerError
-	if errors.As(err, &answer) && (listerOf(err) == byTag || answer.status == http.StatusNotFound) {
+	if listerOf(err) == byTag || errors.As(err, &answer) && answer.status == http.StatusNotFound {
 		return nil
 	}
 	return err

@@ -452,7 +452,6 @@ func TestFilesAreNotClosedInUse(t *testing.T) {
 	m.Layers[0].Open = func() (io.ReadCloser, error) {
 		rc, err := open()
 		file.Reader = rc
-		t.Cleanup(func() { rc.Close() })
 		return file, err
 	}
 	reg.Inject(testhelpers.Fault{Method: http.MethodPut, Match: "/blobs/uploads/", Do: ofLarge(
