@@ -1,11 +1,17 @@
 package registry_test
 
 import (
+	"io"
+	"log"
 	"maps"
+	"net/http/httptest"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/buildpacks-community/pack-manifest/internal/registry"
@@ -88,4 +94,21 @@ func TestBlobsAreStreamed(t *testing.T) {
 		t.Errorf("%d bytes were allocated to copy %d", got, size)
 	}
 	has(t, reg, "a/list", "1", pub.Index)
+}
+
+// TestRegistryThatTakesOneBlobAtATime: go-containerregistry's registry lets
+// nobody read while it takes a blob, and does not mount. What comes from another
+// of its repositories is there before the upload begins.
+func TestRegistryThatTakesOneBlobAtATime(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	for i := range 3 {
+		testhelpers.Push(t, host+"/a/source:"+strconv.Itoa(i), image(t, i))
+	}
+	c := newClient(t)
+	pub := publication(t, resolve(t, c, host+"/a/source:0", host+"/a/source:1", host+"/a/source:2"), host+"/a/list:1")
+	mustPublish(t, c, pub)
+	sameEverywhere(t, c, pub)
 }

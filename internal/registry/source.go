@@ -168,39 +168,42 @@ func (s *source) blame(err error) error {
 }
 
 // part returns length bytes of the blob from an offset on, the body of a request.
-// Nothing is opened before the first Read.
-func (s *source) part(ctx context.Context, offset, length int64) *part {
-	return &part{
-		open: func() (*verified, error) { return s.from(ctx, offset) }, put: s.put, blame: s.blame, remote: s.fault.remote, left: length,
+// They are opened before the request is sent: a registry that takes a blob may
+// let nobody read until it has it all, and then waits for itself where the blob
+// comes from another of its repositories, as that of go-containerregistry does.
+func (s *source) part(ctx context.Context, offset, length int64) (*part, error) {
+	v, err := s.from(ctx, offset)
+	if err != nil {
+		return nil, s.blame(err)
 	}
+	return &part{put: s.put, blame: s.blame, remote: s.fault.remote, length: length, v: v, left: length}, nil
 }
 
 // part is a reader of some of a source's bytes. Read and Close may meet, as they
 // do when a request ends early.
 type part struct {
-	open   func() (*verified, error)
 	put    func(*verified)
 	blame  func(error) error
 	remote bool // it may wait long, and can be closed meanwhile
+	length int64
 
-	mu     sync.Mutex
-	v      *verified
-	left   int64
-	busy   bool
-	closed bool
+	mu   sync.Mutex
+	v    *verified // nil once it is closed
+	left int64
+	busy bool
 }
 
 // Read implements io.Reader.
 func (p *part) Read(b []byte) (int, error) {
 	v, left, err := p.begin()
 	if err != nil {
-		return 0, p.blame(err)
+		return 0, err
 	}
 	n, err := v.Read(b[:min(int64(len(b)), left)])
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy = false
-	if p.closed {
+	if p.v == nil { // it was closed meanwhile
 		v.drop()
 	}
 	if p.left -= int64(n); p.left == 0 && err == nil {
@@ -213,16 +216,10 @@ func (p *part) begin() (*verified, int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.closed:
+	case p.v == nil:
 		return nil, 0, io.ErrClosedPipe
 	case p.left == 0:
 		return nil, 0, io.EOF
-	case p.v == nil:
-		v, err := p.open()
-		if err != nil {
-			return nil, 0, err
-		}
-		p.v = v
 	}
 	p.busy = true
 	return p.v, p.left, nil
@@ -234,17 +231,17 @@ func (p *part) Close() error {
 	return nil
 }
 
-// release gives back a reader that was read as far as it should be, and ends
-// another. One that is being read is ended by who reads it: what is in files need
-// not know of a Close meanwhile.
+// release gives back a reader that was read as far as it should be, or not at
+// all, and ends another. One that is being read is ended by who reads it: what is
+// in files need not know of a Close meanwhile.
 func (p *part) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v := p.v
-	p.v, p.closed = nil, true
+	p.v = nil
 	switch {
 	case v == nil, p.busy && !p.remote:
-	case !p.busy && p.left == 0:
+	case !p.busy && (p.left == 0 || p.left == p.length):
 		p.put(v)
 	default:
 		v.drop()

@@ -246,8 +246,12 @@ func (t *transfer) do(ctx context.Context, method string, to *url.URL, length in
 		}
 		req.ContentLength = length
 		req.GetBody = func() (io.ReadCloser, error) {
-			t.body = t.source.part(ctx, t.offset, length)
-			return counted(ctx, t.body, t.offset), nil
+			body, err := t.source.part(ctx, t.offset, length)
+			if err != nil {
+				return nil, err
+			}
+			t.body = body
+			return counted(ctx, body, t.offset), nil
 		}
 		if req.Body, err = req.GetBody(); err != nil {
 			return nil, err
