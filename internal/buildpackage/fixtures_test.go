@@ -343,7 +343,7 @@ func check(tb testing.TB, ix index.Index, manifests []index.Manifest) []index.Fi
 	}
 	rules := []index.Rule{
 		index.Digests(manifests), index.ImagesOnly(manifests), index.ReadableConfigs(manifests), index.NotEmpty,
-		index.PlatformPresent, index.UniquePlatforms, index.NotShadowed, index.KnownPlatforms, index.LikelyPlatforms,
+		index.PlatformPresent(nil), index.UniquePlatforms, index.NotShadowed, index.KnownPlatforms, index.LikelyPlatforms,
 		index.KnownVariants, index.VariantPresent, index.TruePlatforms(manifests), index.OneFamily, index.Expressible,
 		binaries,
 	}

@@ -84,7 +84,7 @@ func ruleInfo(id index.RuleID) index.RuleInfo {
 
 // guessed says that a command has something in it that nobody knows.
 func guessed(f index.Finding) string {
-	if f.Rule != index.PlatformMissing {
+	if f.Rule != index.PlatformMissing || len(f.Values) > 0 {
 		return ""
 	}
 	return fmt.Sprintf("If it is not for %s, name what it is for.", index.FormatPlatform(f.Patched()))
@@ -107,10 +107,30 @@ func (a advisor) mend(f index.Finding) string {
 	if err := f.Patch.Check(); err != nil || f.Patch.IsZero() {
 		return ""
 	}
-	if a.at == nowhere {
+	annotate := append([]string{"annotate", a.list, f.Entry.Digest.String()}, platformWords(f.Patch)...)
+	switch {
+	case a.at != nowhere:
+		return a.kept(f, annotate...)
+	case !f.Entry.Origin.Several:
 		return a.withPlatform(f)
+	case a.verb == "create":
+		return a.ofList(f, annotate)
 	}
-	return a.kept(f, append([]string{"annotate", a.list, f.Entry.Digest.String()}, platformWords(f.Patch)...)...)
+	return ""
+}
+
+// ofList returns a command that mends one of several images of a source, of
+// which a platform can be given to none: it takes them one by one, where their
+// configs say what the list does not, or keeps the list first.
+func (a advisor) ofList(f index.Finding, annotate []string) string {
+	if f.Rule == index.PlatformMissing && len(f.Values) > 0 && !f.Entry.HasPlatform() && !slices.Contains(a.words, "--all") {
+		return a.again("--all")
+	}
+	create := a.unpublished().again()
+	if create == "" {
+		return ""
+	}
+	return create + " && " + a.program + " " + shellWords(annotate)
 }
 
 // platformWords are the flags that set the fields of a patch.

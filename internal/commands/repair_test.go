@@ -80,6 +80,11 @@ func findings(a string) map[string]index.Finding {
 	}
 	noGuess := of(index.PlatformMissing, index.PlatformPatch{})
 	all["platform-missing, no guess"] = noGuess
+	several := of(index.PlatformMissing, index.PlatformPatch{Architecture: &arch})
+	several.Entry.Origin.Several, several.Values = true, nil
+	all["platform-missing, one of several images"] = several
+	several.Values, several.Entry.Platform = []string{"linux/amd64"}, nil
+	all["platform-missing, one of several images, in its config"] = several
 	list := of(index.PlatformsRequired, index.PlatformPatch{})
 	list.Entry = index.Entry{}
 	all["platforms-required, of the list"] = list

@@ -28,6 +28,16 @@ func (a advisor) withoutAnnotations() string {
 	return b.again()
 }
 
+// unpublished is the advisor for a create that keeps its list, with what rules
+// find to be repaired there.
+func (a advisor) unpublished() advisor {
+	b := a.withoutValues("--tag", "--if-tag", "--metadata-file", "--digest-file", "--require", "--validate")
+	for _, flag := range []string{"--publish", "--dry-run", "--deep", "--github", "--no-sources", "--with-referrers"} {
+		b = b.without(flag)
+	}
+	return b
+}
+
 // withoutValues is the advisor for the command without flags that have a value.
 func (a advisor) withoutValues(flags ...string) advisor {
 	var words []string

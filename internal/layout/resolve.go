@@ -245,7 +245,7 @@ func (r *resolver) image(e index.Entry) (index.Manifest, error) {
 	if m.Config, err = parseConfig(m.RawConfig, len(image.Layers)); err != nil {
 		return index.Manifest{}, reject(index.ConfigUnreadable, e, "config %s of %s: %w", image.Config.Digest, e.Digest, err)
 	}
-	if m.Platform == nil || m.Platform.OS == "" && m.Platform.Architecture == "" {
+	if !m.HasPlatform() {
 		m.Platform = index.ConfigPlatform(m.Config)
 	}
 	return m, nil

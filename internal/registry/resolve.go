@@ -156,7 +156,7 @@ func (r *resolution) image(ctx context.Context, e index.Entry, raw []byte) (inde
 	if m.Config, err = decodeConfig(m.RawConfig, len(manifest.Layers)); err != nil {
 		return index.Manifest{}, fmt.Errorf("config %s: %w", manifest.Config.Digest, err)
 	}
-	if m.Platform == nil {
+	if !m.HasPlatform() {
 		m.Platform = index.ConfigPlatform(m.Config)
 	}
 	return m, nil

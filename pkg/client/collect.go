@@ -100,8 +100,9 @@ func (c *Client) ofList(root index.Manifest, req CreateRequest, f filter) (mater
 // typedAs returns what a source came to with the source as it was typed.
 func typedAs(ref string, manifests []index.Manifest) []index.Manifest {
 	manifests = slices.Clone(manifests)
+	several := len(slices.DeleteFunc(slices.Clone(manifests), index.Manifest.IsAttestation)) > 1
 	for i, m := range manifests {
-		manifests[i].Origin.Ref = ref
+		manifests[i].Origin.Ref, manifests[i].Origin.Several = ref, several
 		manifests[i].Children = typedAs(ref, m.Children)
 	}
 	return manifests

@@ -211,9 +211,7 @@ func (c *Client) resolveOne(ctx context.Context, s source, in shape) ([]index.Ma
 	if len(manifests) == 0 {
 		return nil, index.Faultf(index.ErrInvalid, fmt.Sprintf("source %q", s.typed), "it has no image")
 	}
-	for i := range manifests {
-		manifests[i].Origin.Ref = s.origin
-	}
+	manifests = typedAs(s.origin, manifests)
 	if s.platform != nil {
 		return manifests, givePlatform(manifests, s)
 	}

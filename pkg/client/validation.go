@@ -48,7 +48,7 @@ func (c *Client) inspector(ctx context.Context, v Validation, manifests []index.
 	}
 	rules := []index.Rule{
 		index.NotEmpty, index.ImagesOnly(manifests), index.Digests(manifests), index.ReadableConfigs(manifests),
-		index.PlatformPresent, index.UniquePlatforms, index.NotShadowed, index.KnownPlatforms, index.LikelyPlatforms,
+		index.PlatformPresent(manifests), index.UniquePlatforms, index.NotShadowed, index.KnownPlatforms, index.LikelyPlatforms,
 		index.KnownVariants, index.VariantPresent, index.TruePlatforms(manifests), index.OneFamily, index.Expressible,
 	}
 	if v.Require != nil {

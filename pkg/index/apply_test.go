@@ -79,7 +79,7 @@ func TestListsShareNoMemory(t *testing.T) {
 	for _, c := range diff.Changed {
 		spoil(c.Before, c.After)
 	}
-	for _, f := range after.Check(index.KnownPlatforms, index.OneFamily, index.PlatformPresent) {
+	for _, f := range after.Check(index.KnownPlatforms, index.OneFamily, index.PlatformPresent(nil)) {
 		spoil(f.Entry)
 	}
 	bytes, err := after.RawManifest()

@@ -59,7 +59,7 @@ func BenchmarkCheck1000(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if found := ix.Check(index.NotEmpty, index.PlatformPresent, index.UniquePlatforms, index.KnownPlatforms, index.OneFamily); len(found) != 0 {
+		if found := ix.Check(index.NotEmpty, index.PlatformPresent(nil), index.UniquePlatforms, index.KnownPlatforms, index.OneFamily); len(found) != 0 {
 			b.Fatal(found)
 		}
 	}

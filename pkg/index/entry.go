@@ -50,6 +50,8 @@ type Origin struct {
 	// Converted is the digest that the entry's manifest has there, if it was
 	// written anew in another format since; its zero value: it was not.
 	Converted v1.Hash `json:"converted,omitzero"`
+	// Several says that Ref means other images, too. It is not kept.
+	Several bool `json:"-"`
 }
 
 // Before returns the digest that m has where it comes from, if that is another
@@ -74,6 +76,12 @@ type Entry struct {
 // IsAttestation reports whether the entry is a BuildKit attestation manifest:
 // it is carried with its image and no consumer ever runs it.
 func (e Entry) IsAttestation() bool { return e.Annotations[attestationType] == attestationValue }
+
+// HasPlatform reports whether the entry says anything of what it is for. Some
+// tools write a platform with empty names where they know none.
+func (e Entry) HasPlatform() bool {
+	return e.Platform != nil && (e.Platform.OS != "" || e.Platform.Architecture != "")
+}
 
 // Attests returns the digest of the entry that this one is an attestation of.
 func (e Entry) Attests() (v1.Hash, bool) {

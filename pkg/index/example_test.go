@@ -72,7 +72,7 @@ func ExampleIndex_Check() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	found := list.Check(index.PlatformPresent, index.KnownPlatforms)
+	found := list.Check(index.PlatformPresent(nil), index.KnownPlatforms)
 	for _, context := range []index.Context{index.Local, index.Publish} {
 		judged, err := index.Judge(found, context)
 		for _, f := range judged {

@@ -114,7 +114,7 @@ func SamePlatform(a, b v1.Platform) bool { return platformKey(a) == platformKey(
 // platformOf returns what is the same for entries of one platform, "" for an
 // attestation and for an entry of which no platform is known.
 func platformOf(e Entry) string {
-	if e.Platform == nil || e.IsAttestation() || e.Platform.OS == "" && e.Platform.Architecture == "" {
+	if e.IsAttestation() || !e.HasPlatform() {
 		return ""
 	}
 	return platformKey(*e.Platform)

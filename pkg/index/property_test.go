@@ -184,7 +184,7 @@ func TestPropertyDeterminism(t *testing.T) {
 			w := world{rand.New(rand.NewPCG(seed, 2))}
 			ix, _ := apply(t, w.list(t, index.OCI), index.Add(w.entry(), w.entry()), index.Replace(w.entry(), w.entry()))
 			_, _, err := ix.Apply(index.Convert(index.V2S2))
-			found, jsonErr := json.Marshal(ix.Check(index.UniquePlatforms, index.KnownPlatforms, index.PlatformPresent))
+			found, jsonErr := json.Marshal(ix.Check(index.UniquePlatforms, index.KnownPlatforms, index.PlatformPresent(nil)))
 			return raw(t, ix), fmt.Sprint(err, jsonErr, string(found))
 		}
 		doc, fault := again()

@@ -58,11 +58,7 @@ type Finding struct {
 
 // Patched returns the platform of the entry with what the finding would set.
 func (f Finding) Patched() v1.Platform {
-	var had v1.Platform
-	if f.Entry.Platform != nil {
-		had = *f.Entry.Platform
-	}
-	return f.Patch.Patch(had)
+	return f.Patch.Patch(platformOrNone(f.Entry))
 }
 
 // Rejection is an error of the kind ErrInvalid: findings stopped what was to be
@@ -120,69 +116,6 @@ func NotEmpty(ix Index) []Finding {
 		}
 	}
 	return []Finding{{Rule: EmptyList, Message: "the list has no image"}}
-}
-
-// PlatformPresent finds images whose entry lacks the operating system or the
-// architecture: "all manifests MUST have OS and architecture defined"
-// (https://github.com/buildpacks/pack/issues/1678). The patch of a finding is a
-// guess: the most common platform that no other entry is for.
-func PlatformPresent(ix Index) []Finding {
-	var findings []Finding
-	taken := map[string]bool{}
-	for _, e := range ix.entries {
-		taken[platformOf(e)] = true
-	}
-	for _, e := range ix.entries {
-		if missing := missingFields(e); missing != "" {
-			findings = append(findings, Finding{
-				Rule: PlatformMissing, Entry: e.clone(), Patch: likelyFields(e, taken),
-				Message: "the image has no " + missing,
-			})
-		}
-	}
-	return findings
-}
-
-// likelyFields guesses what an entry lacks, and takes note of its guess.
-func likelyFields(e Entry, taken map[string]bool) PlatformPatch {
-	var had v1.Platform
-	if e.Platform != nil {
-		had = *e.Platform
-	}
-	for _, arch := range []string{"amd64", "arm64"} {
-		var patch PlatformPatch
-		if had.OS == "" {
-			os := "linux"
-			patch.OS = &os
-		}
-		if had.Architecture == "" {
-			patch.Architecture = &arch
-		}
-		if key := platformKey(patch.Patch(had)); !taken[key] {
-			taken[key] = true
-			return patch
-		}
-	}
-	return PlatformPatch{}
-}
-
-func missingFields(e Entry) string {
-	if e.IsAttestation() || e.MediaType.IsIndex() {
-		return ""
-	}
-	var p v1.Platform
-	if e.Platform != nil {
-		p = *e.Platform
-	}
-	switch {
-	case p.OS == "" && p.Architecture == "":
-		return "operating system and no architecture"
-	case p.OS == "":
-		return "operating system"
-	case p.Architecture == "":
-		return "architecture"
-	}
-	return ""
 }
 
 // UniquePlatforms finds entries of one platform with different digests: a

@@ -297,9 +297,9 @@ func TestPatches(t *testing.T) {
 		platform []string
 		want     []string // the platforms with the patch, "" for none
 	}{
-		{index.PlatformPresent, []string{"linux/", "windows/", ""}, []string{"linux/amd64", "windows/amd64", "linux/arm64"}},
-		{index.PlatformPresent, []string{"linux/amd64", "linux/", "/s390x"}, []string{"linux/arm64", "linux/s390x"}},
-		{index.PlatformPresent, []string{"linux/amd64", "linux/aarch64/v8", "linux/"}, []string{""}},
+		{index.PlatformPresent(nil), []string{"linux/", "windows/", ""}, []string{"linux/amd64", "windows/amd64", "linux/arm64"}},
+		{index.PlatformPresent(nil), []string{"linux/amd64", "linux/", "/s390x"}, []string{"linux/arm64", "linux/s390x"}},
+		{index.PlatformPresent(nil), []string{"linux/amd64", "linux/aarch64/v8", "linux/"}, []string{""}},
 		{index.KnownPlatforms, []string{"linux/x86_64", "linux/arm64v8", "lunix/armhf", "macOS/AMD64"}, []string{"linux/amd64", "linux/arm64/v8", "linux/arm/v7", "darwin/amd64"}},
 		{index.KnownPlatforms, []string{"linux/armd64", "linux/odd", "lunix/odd"}, []string{"", "", ""}},
 		{index.KnownVariants, []string{"linux/amd64/v8", "linux/arm/v9", "linux/arm64/v7", "linux/s390x/v1"}, []string{"linux/amd64", "linux/arm/v7", "linux/arm64", "linux/s390x"}},

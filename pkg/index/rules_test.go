@@ -40,8 +40,8 @@ func TestRules(t *testing.T) {
 		"not empty":         {index.NotEmpty, index.EmptyList, []index.Entry{image(1, index.OCI, "")}, nil},
 		"empty":             {index.NotEmpty, index.EmptyList, nil, []string{": the list has no image"}},
 		"attestations only": {index.NotEmpty, index.EmptyList, []index.Entry{attestation(1, digest(2))}, []string{": the list has no image"}},
-		"platforms present": {index.PlatformPresent, index.PlatformMissing, []index.Entry{image(1, index.OCI, "linux/amd64"), attestation(2, digest(1)), nested(3, index.OCI, "")}, nil},
-		"platforms missing, B23": {index.PlatformPresent, index.PlatformMissing, []index.Entry{
+		"platforms present": {index.PlatformPresent(nil), index.PlatformMissing, []index.Entry{image(1, index.OCI, "linux/amd64"), attestation(2, digest(1)), nested(3, index.OCI, "")}, nil},
+		"platforms missing, B23": {index.PlatformPresent(nil), index.PlatformMissing, []index.Entry{
 			image(1, index.OCI, ""), image(2, index.OCI, "linux/"), image(3, index.OCI, "/amd64"), image(4, index.OCI, "/"),
 		}, []string{"1: no operating system and no architecture", "2: no architecture", "3: no operating system", "4: no operating system and no architecture"}},
 		"unique": {index.UniquePlatforms, index.PlatformDuplicate, []index.Entry{
@@ -115,7 +115,7 @@ func TestCheckOrder(t *testing.T) {
 	t.Parallel()
 	ix := list(t, index.OCI, image(1, index.V2S2, "linux/"), image(2, index.V2S2, ""))
 	var got []string
-	for _, f := range ix.Check(index.OneFamily, index.NotEmpty, index.PlatformPresent) {
+	for _, f := range ix.Check(index.OneFamily, index.NotEmpty, index.PlatformPresent(nil)) {
 		got = append(got, string(f.Rule)+numbers([]index.Entry{f.Entry}))
 	}
 	if want := "media-type-mixed1 media-type-mixed2 platform-missing1 platform-missing2"; strings.Join(got, " ") != want {
