@@ -201,10 +201,8 @@ func (a advisor) oneOf(f index.Finding) string {
 // convert returns a command that makes list and images of one format.
 func (a advisor) convert(f index.Finding) string {
 	switch {
-	case a.verb == "push" && len(f.Values) > 0:
+	case (a.verb == "push" || a.verb == "create") && len(f.Values) > 0: // named, or a list that is taken as it is stays so
 		return a.without("--preserve-digests").inFormat(f.Values[0])
-	case a.verb == "create":
-		return a.without("--preserve-digests").again()
 	case a.at == inRegistry:
 		return a.fetch()
 	}
@@ -215,8 +213,10 @@ func (a advisor) convert(f index.Finding) string {
 func (a advisor) asItIs(f index.Finding) string {
 	format, ok := index.FormatOf(f.Entry.MediaType)
 	switch {
-	case a.verb == "create" && len(f.Values) > 0:
-		return a.inFormat(f.Values[0]) // that of the image before it was converted
+	case a.verb == "create" && len(f.Values) == 1:
+		return a.inFormat(f.Values[0]) // that of all images before they were converted
+	case a.verb == "create" && len(f.Values) > 1:
+		return a.again("--preserve-digests")
 	case a.verb == "create" && ok:
 		return a.inFormat(format.String())
 	case a.verb == "add" || a.verb == "push":

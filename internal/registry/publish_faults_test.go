@@ -222,6 +222,40 @@ func withoutQuery() testhelpers.Action {
 	}
 }
 
+// TestNothingIsSentAgainWithoutMounts: where no mount is granted, a list that is
+// published once more moves no layer.
+func TestNothingIsSentAgainWithoutMounts(t *testing.T) {
+	t.Parallel()
+	reg := testhelpers.NewRegistry(t)
+	reg.Push(t, "a/source:0", image(t, 0))
+	reg.Inject(testhelpers.Fault{Method: http.MethodPost, Match: "/a/list/blobs/uploads/", Do: withoutQuery()})
+	count := func() (copied, skipped, puts int) {
+		c := newClient(t)
+		reg.Reset()
+		for _, s := range mustPublish(t, c, publication(t, resolve(t, c, reg.Host+"/a/source:0"), reg.Host+"/a/list:1")) {
+			switch {
+			case s.Kind == index.StepMount && s.Skipped:
+				skipped++
+			case s.Kind == index.StepUpload:
+				copied++
+			}
+		}
+		for _, r := range reg.Requests() {
+			if r.Method == http.MethodPut && strings.Contains(r.Path, "/blobs/") {
+				puts++
+			}
+		}
+		return copied, skipped, puts
+	}
+	copied, skipped, puts := count()
+	if copied == 0 || copied != puts || skipped != 0 {
+		t.Errorf("%d blobs copied by %d requests, %d skipped", copied, puts, skipped)
+	}
+	if again, skipped, puts := count(); again != 0 || skipped != copied || puts != 0 {
+		t.Errorf("again: %d blobs copied by %d requests, %d skipped", again, puts, skipped)
+	}
+}
+
 // TestTagsInOrderAndAgain: R31: one of three tags fails; the next run does what
 // is left.
 func TestTagsInOrderAndAgain(t *testing.T) {

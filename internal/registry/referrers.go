@@ -103,7 +103,7 @@ func (f *search) converted(ctx context.Context, children []index.Manifest) error
 	for i, n := range found {
 		if n := n.len() + len(converted[i].Referrers); n > 0 {
 			rejection.Findings = append(rejection.Findings, index.Finding{
-				Rule: index.NotConvertible, Severity: index.Error, Entry: converted[i].Entry, Values: []string{formatBefore(converted[i].Entry)},
+				Rule: index.NotConvertible, Severity: index.Error, Entry: converted[i].Entry, Values: formatsBefore(converted[i].Entry, children),
 				Message: fmt.Sprintf("%d signature(s) or other referrers are about it as it was before it was converted, %s, and would be lost",
 					n, before[i].digest),
 			})
@@ -113,6 +113,21 @@ func (f *search) converted(ctx context.Context, children []index.Manifest) error
 		return &rejection
 	}
 	return nil
+}
+
+// formatsBefore returns the formats that the children had before they were
+// converted, first that of an entry which was.
+func formatsBefore(e index.Entry, children []index.Manifest) []string {
+	formats := []string{formatBefore(e)}
+	for _, m := range children {
+		if _, ok := m.Before(); ok || m.IsAttestation() {
+			continue
+		}
+		if f, ok := index.FormatOf(m.MediaType); ok && f.String() != formats[0] {
+			return append(formats, f.String())
+		}
+	}
+	return formats
 }
 
 // formatBefore is the format of an image before it was converted.

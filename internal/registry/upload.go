@@ -24,12 +24,10 @@ var errLocation = errors.New("the registry does not say where to upload to")
 // (https://github.com/opencontainers/distribution-spec/blob/main/spec.md#mounting-a-blob-from-another-repository).
 func (c *Client) mount(ctx context.Context, session *session, s index.Step) (index.Step, error) {
 	if session.unmounted(s.From) {
-		return c.unmountable(ctx, session, s)
+		return c.unmountable(ctx, session, s, place{})
 	}
 	query := url.Values{"mount": {s.Digest.String()}, "from": {s.From.RepositoryStr()}}
 	resp, err := c.post(ctx, session, query)
-	sent := s
-	sent.Kind = index.StepUpload
 	if err == nil {
 		switch resp.StatusCode {
 		case http.StatusCreated:
@@ -39,7 +37,7 @@ func (c *Client) mount(ctx context.Context, session *session, s index.Step) (ind
 			if err != nil {
 				return s, err
 			}
-			return sent, c.upload(ctx, session, s, at)
+			return c.unmountable(ctx, session, s, at)
 		}
 		err = c.unexpected(resp)
 	}
@@ -47,20 +45,22 @@ func (c *Client) mount(ctx context.Context, session *session, s index.Step) (ind
 	switch {
 	case isDenied(err):
 		session.dontMount(s.From)
-		return c.unmountable(ctx, session, s)
+		return c.unmountable(ctx, session, s, place{})
 	case errors.As(err, &answer) && answer.status < http.StatusInternalServerError:
-		return sent, c.upload(ctx, session, s, place{})
+		return c.unmountable(ctx, session, s, place{})
 	}
 	return s, err
 }
 
-// unmountable is mount where only reading and writing is allowed.
-func (c *Client) unmountable(ctx context.Context, session *session, s index.Step) (index.Step, error) {
-	there, err := c.uploadIfMissing(ctx, session, s)
-	if s.Skipped = there; !there {
-		s.Kind = index.StepUpload
+// unmountable is mount where none is granted. A registry that mounts nothing has
+// the blob nevertheless when the same is published once more.
+func (c *Client) unmountable(ctx context.Context, session *session, s index.Step, at place) (index.Step, error) {
+	var err error
+	if s.Skipped, err = c.hasBlob(ctx, session, s.Digest); s.Skipped || err != nil {
+		return s, err
 	}
-	return s, err
+	s.Kind = index.StepUpload
+	return s, c.upload(ctx, session, s, at)
 }
 
 // isDenied reports whether an answer, or a token that was not given, says that
