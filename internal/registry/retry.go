@@ -183,7 +183,16 @@ func outcomeOf(err error) outcome {
 	case errors.As(err, &answer):
 		return outcome{transient: transientStatus(answer.status), after: answer.after}
 	}
-	return outcome{transient: isTransient(err), after: unsaid}
+	return outcome{transient: isTransient(err) || isRefused(err), after: unsaid}
+}
+
+// isRefused reports whether nobody takes connections. To work that has come so
+// far that it has several requests, a registry that answered before: it is being
+// started again.
+func isRefused(err error) bool {
+	const onWindows = syscall.Errno(10061) // WSAECONNREFUSED
+	var errno syscall.Errno
+	return errors.As(err, &errno) && (errno == syscall.ECONNREFUSED || errno == onWindows)
 }
 
 // spentError is a failure that was followed by as many tries as there may be.
