@@ -117,14 +117,16 @@ func (c *Client) pick(manifests []index.Manifest, f filter, s Selection, to inde
 	return c.convert(kept, to)
 }
 
-// convert converts images to a format and tells of each that it changed.
+// convert converts images to a format and tells once of each that it changed.
 func (c *Client) convert(manifests []index.Manifest, to index.Format) ([]index.Manifest, error) {
 	converted, err := index.ConvertAll(manifests, to)
 	if err != nil {
 		return nil, err
 	}
+	told := map[v1.Hash]bool{}
 	for _, m := range converted {
-		if m.Converted.Hex != "" {
+		if m.Converted.Hex != "" && !told[m.Digest] {
+			told[m.Digest] = true
 			c.observe(Event{Converted: &m})
 		}
 	}
