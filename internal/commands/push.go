@@ -34,7 +34,7 @@ images where they come from are copied as well. Those of an image that was
 converted are an error: they would be about another digest.
 
 On success one line for each repository is printed to stdout: REPOSITORY@DIGEST.
-With --dry-run registries are read, but not written to.`,
+With --dry-run registries are read, if they can be reached, but not written to.`,
 		Example: `  # as it is kept, and under two further tags
   pack manifest push ghcr.io/acme/bp:1.2.3 --tag 1.2 --tag latest
 
@@ -56,7 +56,7 @@ With --dry-run registries are read, but not written to.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&o.format, "format", "f", "", "`FORMAT` of the list: v2s2 or oci (default: the list's own)")
 	flags.StringArrayVar(&o.request.Tags, "tag", nil, "A further `TAG` of each repository, for the list (repeatable)")
-	flags.StringVar(&o.request.IfTag, "if-tag", "", "Only if the first tag of each repository names this `DIGEST`, or is absent")
+	flags.StringVar(&o.request.IfTag, "if-tag", "", "Only if the first tag of each repository names this `DIGEST`, or nothing, if it is \"absent\"")
 	flags.BoolVar(&o.request.Referrers, "with-referrers", false, referrersUsage)
 	flags.BoolVar(&o.request.DryRun, "dry-run", false, "Write nothing; show what would be done, and the digest")
 	flags.BoolVarP(&o.request.Purge, "purge", "p", false, "Delete the list here once it is published and verified")

@@ -15,7 +15,7 @@ import (
 type reporter struct {
 	streams *ui.Streams
 	advisor advisor
-	there   int // images that the destination had
+	there   map[string]int // images that a repository had, by its name
 
 	progress *ui.Progress // nil where it is told in lines only
 }
@@ -48,8 +48,8 @@ func (r *reporter) event(e client.Event) {
 			e.Unkept.Referrers, e.Unkept.List)
 	case e.Planned != nil:
 		tellPlanned(r.streams, *e.Planned)
-	case e.Unplanned != nil:
-		r.streams.Warn("%s; what it has is not known, and so not what would be done", e.Unplanned)
+	case e.Unasked != nil:
+		r.streams.Warn("%s; what it has is not known, so this is what would be done if it has nothing", e.Unasked)
 	case e.Taken != nil:
 		tellTaken(r.streams, *e.Taken)
 	case e.Converted != nil:
@@ -121,7 +121,10 @@ func (r *reporter) child(s index.Step) {
 		platform, source = s.Entry.PlatformString(), s.Entry.Origin.Ref
 	}
 	if s.Skipped {
-		r.there++
+		if r.there == nil {
+			r.there = map[string]int{}
+		}
+		r.there[s.To.Name()]++
 		r.streams.Detail("Found image %s %s in %s already", orNone(platform), s.Digest, s.To.Name())
 		return
 	}
@@ -129,9 +132,8 @@ func (r *reporter) child(s index.Step) {
 }
 
 func (r *reporter) listStep(s index.Step) {
-	if r.there > 0 {
-		r.streams.Info("Skipped %d image(s): %s has them already", r.there, s.To.Name())
-		r.there = 0
+	if there := r.there[s.To.Name()]; there > 0 {
+		r.streams.Info("Skipped %d image(s): %s has them already", there, s.To.Name())
 	}
 	if s.Skipped {
 		r.streams.Info("Skipped the list: %s:%s is %s already", s.To.Name(), s.Tag, s.Digest)

@@ -102,6 +102,8 @@ func checkPublication(p index.Publication, raw []byte) error {
 	switch {
 	case len(p.To) == 0:
 		return index.Faultf(index.ErrUsage, "", "a list is published at one tag at least")
+	case p.Blind && (p.IfTag != nil || p.Referrers):
+		return index.Faultf(index.ErrUsage, p.To[0].Name(), "what is there is of consequence, and nobody is asked")
 	case p.Index.Len() != len(p.Children):
 		return index.Faultf(index.ErrUsage, p.To[0].Name(), "%d entries with the content of %d", p.Index.Len(), len(p.Children))
 	case len(raw) > index.MaxManifest:
@@ -119,7 +121,7 @@ func checkPublication(p index.Publication, raw []byte) error {
 // planning is the making of a plan for one repository.
 type planning struct {
 	client  *Client
-	session *session
+	session *session // nil where nobody is asked
 	to      destination
 	fresh   bool
 	ifTag   *v1.Hash
@@ -136,23 +138,13 @@ type planContent struct {
 }
 
 func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d destination, with planContent) (planned, error) {
-	s, err := c.connect(ctx, d.repo)
-	if err != nil {
-		return planned{}, err
-	}
-	pl := &planning{client: c, session: s, to: d, fresh: p.Fresh, ifTag: p.IfTag}
+	pl := &planning{client: c, to: d, fresh: p.Fresh, ifTag: p.IfTag}
 	children := with.children
 	present := make([]bool, len(children))
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(c.opts.Jobs)
-	if !p.Fresh || p.IfTag != nil {
-		group.Go(func() error { return pl.lookAtFirst(groupCtx, index.DigestOf(raw)) })
-	}
-	for i, m := range children {
-		group.Go(func() (err error) { present[i], err = pl.present(groupCtx, m); return err })
-	}
-	if err := group.Wait(); err != nil {
-		return planned{}, err
+	if !p.Blind {
+		if err := pl.look(ctx, index.DigestOf(raw), children, present); err != nil {
+			return planned{}, err
+		}
 	}
 	blobs, manifests, err := pl.content(children, present)
 	if err != nil {
@@ -169,6 +161,22 @@ func (c *Client) planFor(ctx context.Context, p index.Publication, raw []byte, d
 	}
 	const first = 2 // the list and its verification
 	return planned{content, steps[:first], steps[first:]}, nil
+}
+
+// look finds out what of the publication the repository has.
+func (pl *planning) look(ctx context.Context, list v1.Hash, children []index.Manifest, present []bool) (err error) {
+	if pl.session, err = pl.client.connect(ctx, pl.to.repo); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(pl.client.opts.Jobs)
+	if !pl.fresh || pl.ifTag != nil {
+		group.Go(func() error { return pl.lookAtFirst(ctx, list) })
+	}
+	for i, m := range children {
+		group.Go(func() (err error) { present[i], err = pl.present(ctx, m); return err })
+	}
+	return group.Wait()
 }
 
 // origins returns the repositories that children are in.

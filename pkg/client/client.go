@@ -78,8 +78,8 @@ type Event struct {
 	Lost   *index.Lost // a list was taken apart that something refers to
 	Unkept *index.Lost // something in a file refers to an image, and is not kept with it
 
-	Planned   *index.Step // a dry run would do this, or would skip it
-	Unplanned error       // a dry run could not ask the registry what it has
+	Planned *index.Step // a dry run would do this, or would skip it
+	Unasked error       // a dry run could not ask the registry what it has, and plans as if that were nothing
 }
 
 // Client carries out the verbs. Make it with [New]; its zero value has no ports.

@@ -57,7 +57,7 @@ func (c *Client) Create(ctx context.Context, req CreateRequest) (ListResult, err
 		return ListResult{}, err
 	}
 	if req.DryRun {
-		c = c.rehearsal(req.IfTag == "")
+		c = c.rehearsal()
 	}
 	if req.Publish {
 		return c.createPublished(ctx, req, listName, sources)

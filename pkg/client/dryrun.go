@@ -7,9 +7,8 @@ import (
 	"github.com/buildpacks-community/pack-manifest/pkg/index"
 )
 
-// rehearsal returns a client that reads as c does and writes nothing. With
-// offline it goes without a plan where a destination cannot be reached.
-func (c *Client) rehearsal(offline bool) *Client {
+// rehearsal returns a client that reads as c does and writes nothing.
+func (c *Client) rehearsal() *Client {
 	dry := *c
 	dry.store = readStore{c.store}
 	dry.observe = func(e Event) {
@@ -17,7 +16,7 @@ func (c *Client) rehearsal(offline bool) *Client {
 			c.observe(e)
 		}
 	}
-	dry.registry = readRegistry{Registry: c.registry, observe: c.observe, offline: offline}
+	dry.registry = readRegistry{Registry: c.registry, observe: c.observe}
 	return &dry
 }
 
@@ -43,17 +42,22 @@ func (readStore) Delete(context.Context, index.Name) error { return nil }
 type readRegistry struct {
 	Registry
 	observe func(Event)
-	offline bool
 }
 
-// Plan returns a plan without a step where there is nobody to ask.
+// Plan plans as if nothing were there where there is nobody to ask, unless what
+// is there decides whether the list may be published.
 func (r readRegistry) Plan(ctx context.Context, p index.Publication) (index.Plan, error) {
 	plan, err := r.Registry.Plan(ctx, p)
-	if r.offline && errors.Is(err, index.ErrUnreachable) {
-		r.observe(Event{Unplanned: err})
-		return index.Plan{Index: p.Index}, nil
+	if !errors.Is(err, index.ErrUnreachable) || p.IfTag != nil || p.Referrers {
+		return plan, err
 	}
-	return plan, err
+	p.Blind = true
+	blind, blindErr := r.Registry.Plan(ctx, p)
+	if blindErr != nil {
+		return plan, err
+	}
+	r.observe(Event{Unasked: err})
+	return blind, nil
 }
 
 // Run tells what would be done.

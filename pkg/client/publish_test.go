@@ -203,8 +203,16 @@ func TestDryRunWithoutTheRegistry(t *testing.T) {
 	if err != nil || !strings.HasPrefix(result.Reference(), "127.0.0.1:1/acme/bp@sha256:") {
 		t.Fatalf("%s, %v", result.Reference(), err)
 	}
-	unplanned := l.events[len(l.events)-1].Unplanned
-	wantKind(t, unplanned, index.ErrUnreachable, "127.0.0.1:1")
+	unasked := slices.IndexFunc(l.events, func(e client.Event) bool { return e.Unasked != nil })
+	if unasked < 0 {
+		t.Fatal("nobody was told that the registry was not asked")
+	}
+	wantKind(t, l.events[unasked].Unasked, index.ErrUnreachable, "127.0.0.1:1")
+	var kinds []string
+	for _, e := range l.events[unasked+1:] {
+		kinds = append(kinds, string(e.Planned.Kind))
+	}
+	wantEqual(t, "steps", kinds, []string{"upload", "upload", "child", "list", "verify"})
 	request.IfTag = "absent"
 	_, err = l.Create(t.Context(), request)
 	wantKind(t, err, index.ErrUnreachable, "127.0.0.1:1")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -45,7 +46,7 @@ func (c *Client) Push(ctx context.Context, req PushRequest) (ListResult, error) 
 		return ListResult{}, err
 	}
 	if req.DryRun {
-		c = c.rehearsal(false)
+		c = c.rehearsal()
 	}
 	ix, err := c.store.Get(ctx, n)
 	if err != nil {
@@ -104,7 +105,10 @@ func (req PushRequest) parse() (index.Name, publishing, error) {
 	}
 	for _, text := range req.Destinations {
 		to, err := parseName(text)
-		p.to, faults = append(p.to, to), append(faults, err)
+		faults = append(faults, err)
+		if err == nil && !slices.Contains(p.to, to) {
+			p.to = append(p.to, to)
+		}
 	}
 	if err := errors.Join(faults...); err != nil {
 		return n, p, err

@@ -22,6 +22,9 @@ type Publication struct {
 	// Fresh says that the children were resolved just now, so that one whose
 	// origin is the destination repository need not be looked for there.
 	Fresh bool
+	// Blind plans as if the repositories had nothing, without asking them; not
+	// together with IfTag and Referrers.
+	Blind bool
 	// IfTag is what the first tag of each repository must name before the list
 	// is written there: a digest, or its zero value for nothing. A tag that names
 	// the list already is fine. nil allows all.
