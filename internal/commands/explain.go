@@ -125,10 +125,20 @@ func explain(streams *ui.Streams, a advisor, cause, err error) int {
 		explainOne(streams, a.rejected(), one)
 	}
 	if unfinished, ok := errors.AsType[*index.Unfinished](err); ok {
-		streams.Info("%s; the same command does what is left", unfinished.Summary())
-		tip(streams, a.again())
+		tellUnfinished(streams, a, unfinished)
 	}
 	return exitCode(err)
+}
+
+// tellUnfinished says how far publishing came and how it goes on. Over what is
+// not expected, the same command comes no further.
+func tellUnfinished(streams *ui.Streams, a advisor, u *index.Unfinished) {
+	if errors.Is(u, index.ErrConflict) {
+		streams.Info("%s", u.Summary())
+		return
+	}
+	streams.Info("%s; the same command does what is left", u.Summary())
+	tip(streams, a.again())
 }
 
 func exitCode(err error) int {
@@ -148,12 +158,14 @@ func whatIsDone(err error) string {
 }
 
 // flatten returns the errors that errors.Join joined, also in the joined ones,
-// without the listError around them. An error that has several causes and says
+// without what says of all of them which list they are about and how far it came. An error that has several causes and says
 // more than they do stays whole.
 func flatten(err error) []error {
 	switch e := err.(type) { //nolint:errorlint // only the outermost error counts
 	case *listError:
 		return flatten(e.error)
+	case *index.Unfinished:
+		return flatten(e.Err)
 	case interface{ Unwrap() []error }:
 		var all []error
 		var texts []string

@@ -32,6 +32,9 @@ func newPendingFile(path string) (*pendingFile, error) {
 		return nil, err
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("%s: %w", path, pathErr.Err) // the name of the temporary file says nothing to anybody
+	}
 	if err != nil {
 		return nil, err
 	}

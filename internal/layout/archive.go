@@ -69,7 +69,7 @@ func openFile(path string) (*os.File, error) {
 	case err != nil:
 		return nil, &index.Fault{Kind: index.ErrInvalid, Thing: path, Cause: bare(err)}
 	case info.IsDir():
-		return nil, index.Faultf(index.ErrInvalid, path, "it is a directory, not an OCI archive")
+		return nil, index.Faultf(index.ErrInvalid, path, "it is a directory, not an OCI archive; if it is an OCI layout, it is the source oci:DIR")
 	case !info.Mode().IsRegular():
 		return nil, index.Faultf(index.ErrInvalid, path, "it is not a regular file")
 	}
