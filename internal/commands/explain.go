@@ -196,6 +196,9 @@ func hintOf(a advisor, err error) repair {
 	if !ok {
 		return repair{}
 	}
+	if r := a.asFile(fault); r.command != "" {
+		return r
+	}
 	for _, k := range kinds() {
 		if errors.Is(err, k.err) && k.hint != nil {
 			return k.hint(a, fault)

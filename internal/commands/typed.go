@@ -1,6 +1,9 @@
 package commands
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -118,6 +121,44 @@ func (a advisor) withoutSource(f index.Finding) string {
 	b := a
 	b.words = slices.Delete(slices.Clone(a.words), at, at+1)
 	return b.again()
+}
+
+// asFile returns the command with a path in place of a reference that no registry
+// has, or that none could be asked for, where there is a file or folder of that
+// name.
+func (a advisor) asFile(f *index.Fault) repair {
+	kinds := []error{index.ErrNotFound, index.ErrDenied, index.ErrUnreachable}
+	if !slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(f, kind) }) {
+		return repair{}
+	}
+	for i, word := range a.words {
+		path := strings.TrimPrefix(word, "oci:") // a directory with neither "/" nor "." is a reference, too
+		info, err := os.Stat(path)
+		if err != nil || word == a.list || !isAbout(f, word) {
+			continue
+		}
+		b := a
+		b.words = slices.Clone(a.words)
+		if b.words[i] = "./" + path; info.IsDir() {
+			b.words[i] = "oci:./" + path
+		}
+		return repair{b.again(), fmt.Sprintf("There is %q here; a path begins with ./", path)}
+	}
+	return repair{}
+}
+
+// isAbout reports whether an error is about a reference that was typed, or about
+// its registry.
+func isAbout(f *index.Fault, word string) bool {
+	ref, err := index.ParseReference(word)
+	if err != nil {
+		return false
+	}
+	if "registry "+ref.Context().RegistryStr() == f.Thing {
+		return true
+	}
+	failed, err := index.ParseReference(f.Thing)
+	return err == nil && failed.Name() == ref.Name()
 }
 
 // source returns where in the command the source of a finding is, -1 where it is
