@@ -133,8 +133,9 @@ func TestResolvePodman(t *testing.T) {
 func docker20() map[string]int {
 	return map[string]int{
 		"linux/arm64 for linux/arm64/v9": -1, "linux/arm/v7 for linux/arm64": -1, "linux/arm/v7,linux/arm/v8 for linux/arm64": -1,
-		"linux/arm/v7 for linux/arm/v6": 0, "linux/arm/v5,linux/arm/v6 for linux/arm/v7": 0, "linux/arm for linux/arm/v6": 0,
-		"linux/386 for linux/amd64": -1, "linux/amd64,linux/amd64/v2 for linux/amd64/v3": -1,
+		"linux/arm/v7 for linux/arm/v6": 0, "linux/arm/v5,linux/arm/v6 for linux/arm/v7": 0, "linux/arm/v6,linux/arm/v7 for linux/arm/v8": 0,
+		"linux/arm for linux/arm/v6": 0,
+		"linux/386 for linux/amd64":  -1, "linux/amd64,linux/amd64/v2 for linux/amd64/v3": -1,
 		"- for linux/amd64": -1, "- for linux/arm64": -1,
 	}
 }

@@ -94,6 +94,7 @@ func ChoiceCases() []ChoiceCase {
 		of("linux/arm/v6 linux/arm/v7", "linux/arm", 1, 1, 1, 0, 0, 0),
 		of("linux/arm/v7", "linux/arm/v6", -1, -1, -1, -1, -1, -1),
 		of("linux/arm/v5 linux/arm/v6", "linux/arm/v7", 1, 1, 1, -1, -1, -1),
+		of("linux/arm/v6 linux/arm/v7", "linux/arm/v8", 1, 1, 1, -1, -1, -1),
 		of("linux/arm", "linux/arm/v7", 0, 0, 0, -1, 0, -1),
 		of("linux/arm", "linux/arm/v6", -1, -1, 0, -1, 0, -1),
 		of("linux/arm linux/arm/v7", "linux/arm/v7", 0, 0, 1, 1, 0, 1),

@@ -96,6 +96,11 @@ func (ix Index) whyNothing(c Consumer, want v1.Platform) string {
 		return "no entry is for " + platform
 	}
 	rule := "it compares variants as they are written"
+	switch c {
+	case ConsumerDocker, ConsumerDockerContainerd, ConsumerContainerd, ConsumerPodman:
+		rule = "it takes this variant, a lower one or none"
+	default: // go-containerregistry, and pack, which does as it does
+	}
 	if want.OSVersion != "" && strings.EqualFold(want.OS, "windows") || c == ConsumerCrane && want.OSVersion != "" {
 		rule = "the versions do not fit"
 	}

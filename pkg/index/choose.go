@@ -162,7 +162,7 @@ func podmanNormal(p v1.Platform) v1.Platform {
 // first (containers/image v5, internal/pkg/platform/platform_matcher.go,
 // WantedPlatforms).
 func podmanVariants(arch, variant string) []string {
-	arm := []string{"v7", "v6", "v5"}
+	arm := []string{"v8", "v7", "v6", "v5"}
 	switch at := slices.Index(arm, variant); {
 	case arch == "arm64" && variant == "":
 		return []string{"", "v8"}
