@@ -52,6 +52,9 @@ func runPlatforms(f *factory, output string, args []string) error {
 	if !index.Likely(p) {
 		f.streams.Warn("nothing is known to run on %s/%s", p.OS, p.Architecture)
 	}
+	if unknown := index.UnknownVariant(p); unknown != "" {
+		f.streams.Warn("%s", unknown)
+	}
 	if v.Variant == "" {
 		v.Implied = impliedVariant(p.Architecture)
 	}

@@ -194,14 +194,14 @@ func unknownNames(p v1.Platform) string {
 	normal := NormalizePlatform(p)
 	if p.OS != "" && !slices.Contains(knownOS(), p.OS) {
 		near := didYouMean(p.OS, normal.OS, knownOS())
-		messages = append(messages, fmt.Sprintf("unknown operating system %q%s", p.OS, near))
+		messages = append(messages, fmt.Sprintf("unknown operating system %.64q%s", p.OS, near))
 	}
 	if p.Architecture != "" && !slices.Contains(knownArch(), p.Architecture) {
 		near := didYouMean(p.Architecture, normal.Architecture, knownArch())
 		if arch, variant := archAlias(strings.ToLower(p.Architecture)); variant != "" {
 			near = fmt.Sprintf(", did you mean %s/%s?", arch, variant)
 		}
-		messages = append(messages, fmt.Sprintf("unknown architecture %q%s", p.Architecture, near))
+		messages = append(messages, fmt.Sprintf("unknown architecture %.64q%s", p.Architecture, near))
 	}
 	return strings.Join(messages, "; ")
 }
@@ -242,11 +242,17 @@ func didYouMean(s, normal string, known []string) string {
 	return ", did you mean " + strings.Join(near, " or ") + "?"
 }
 
+// longestName is about how many letters names of platforms have at most.
+const longestName = 16
+
 // nearNames returns the normal name of s where it is known, else the known
 // names that are at most two changes of a letter away, the nearest ones only.
 func nearNames(s, normal string, known []string) []string {
 	if slices.Contains(known, normal) {
 		return []string{normal}
+	}
+	if len(s) > 2*longestName {
+		return nil
 	}
 	best, near := 3, []string(nil)
 	for _, k := range known {

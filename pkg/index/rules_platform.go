@@ -96,26 +96,37 @@ func KnownVariants(ix Index) []Finding {
 		if !judgesPlatform(e) || e.Platform.Variant == "" || !plainName(e.Platform.Variant) {
 			continue
 		}
-		p := NormalizePlatform(*e.Platform)
-		pattern, examples := knownVariants(p.Architecture)
-		if pattern == "" {
-			findings = append(findings, unknownVariant(e, "has no variants"))
-		} else if !regexp.MustCompile("^(" + pattern + ")$").MatchString(p.Variant) {
-			findings = append(findings, unknownVariant(e, "has variants such as "+examples))
+		message := UnknownVariant(*e.Platform)
+		if message == "" {
+			continue
 		}
+		_, usual := variantsOf(NormalizePlatform(*e.Platform).Architecture)
+		if usual != "v7" {
+			usual = "" // the same, and shorter
+		}
+		findings = append(findings, Finding{
+			Rule: VariantUnknown, Entry: e.clone(), Patch: PlatformPatch{Variant: &usual}, Message: message,
+		})
 	}
 	return findings
 }
 
-func unknownVariant(e Entry, truth string) Finding {
-	_, usual := variantsOf(NormalizePlatform(*e.Platform).Architecture)
-	if usual != "v7" {
-		usual = "" // the same, and shorter
+// UnknownVariant says that nothing is written about the variant for the
+// architecture, "" where something is, or where there is no variant.
+func UnknownVariant(p v1.Platform) string {
+	normal := NormalizePlatform(p)
+	pattern, examples := knownVariants(normal.Architecture)
+	truth := "has no variants"
+	switch {
+	case p.Variant == "":
+		return ""
+	case pattern == "":
+	case regexp.MustCompile("^(" + pattern + ")$").MatchString(normal.Variant):
+		return ""
+	default:
+		truth = "has variants such as " + examples
 	}
-	return Finding{
-		Rule: VariantUnknown, Entry: e.clone(), Patch: PlatformPatch{Variant: &usual},
-		Message: fmt.Sprintf("the variant %q is not known for %s, which %s", e.Platform.Variant, e.Platform.Architecture, truth),
-	}
+	return fmt.Sprintf("the variant %.64q is not known for %.64s, which %s", p.Variant, p.Architecture, truth)
 }
 
 // knownVariants returns a pattern of the variants of an architecture and
