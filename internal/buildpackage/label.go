@@ -45,12 +45,22 @@ func decode(label string, target any) error {
 	}
 	err := json.Unmarshal([]byte(label), target)
 	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("member %s is of the type %s", quoted(mistyped.Field), mistyped.Value)
+		return fmt.Errorf("%s is of the type %s", memberOf(mistyped), mistyped.Value)
 	}
 	if err != nil {
 		return errors.New(printable(err.Error()))
 	}
 	return nil
+}
+
+// memberOf names the member of a wrong type as it is written in the label. What
+// is the label itself, or is in a map, has no name, but a place.
+func memberOf(err *json.UnmarshalTypeError) string {
+	name := strings.ReplaceAll(err.Field, "Ref.", "") // Ref is embedded
+	if name == "" {
+		return fmt.Sprintf("what is at byte %d", err.Offset)
+	}
+	return "member " + quoted(name)
 }
 
 // checkJSON accepts one JSON value in which no object has a name twice, nor

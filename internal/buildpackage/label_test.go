@@ -75,7 +75,7 @@ func hostile() map[string][2]string {
 		"deep":              {strings.Repeat(`[`, 100_000), "exceeded max depth"},
 		"deep object":       {strings.Repeat(`{"a":`, 100_000), "exceeded max depth"},
 		"10 MB":             {`{"id":"` + strings.Repeat("x", 10<<20) + `"}`, "it has 10485769 bytes, more than 4194304"},
-		"number":            {`1`, "is of the type number"},
+		"number":            {`1`, "what is at byte 1 is of the type number"},
 		"text":              {`"{}"`, "is of the type string"},
 	}
 }
@@ -100,6 +100,15 @@ func TestHostileLabels(t *testing.T) {
 				checkHarmless(t, err.Error())
 			})
 		}
+	}
+}
+
+// TestMembersHaveTheNamesOfTheLabel: id was "Ref.id", as in the source here.
+func TestMembersHaveTheNamesOfTheLabel(t *testing.T) {
+	t.Parallel()
+	_, err := buildpackage.ReadMetadata(`{"id":7}`)
+	if err == nil || err.Error() != `member "id" is of the type number` {
+		t.Errorf("said %v", err)
 	}
 }
 

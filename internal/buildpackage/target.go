@@ -184,12 +184,15 @@ func judged(s *subject) []Module {
 func targetsCovered(list []*subject) []index.Finding {
 	packages := only(list, Kind.IsPackage)
 	var open []string
+	seen := map[string]bool{}
 	for _, s := range packages {
 		main, _ := s.main()
 		for _, t := range main.Targets {
-			if text := t.names(); t.OS != "" && t.Arch != "" && !slices.Contains(open, text) && !covered(packages, t) {
+			text := t.names()
+			if t.OS != "" && t.Arch != "" && !seen[text] && !covered(packages, t) {
 				open = append(open, text)
 			}
+			seen[text] = true
 		}
 	}
 	if len(open) == 0 {
