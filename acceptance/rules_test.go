@@ -61,7 +61,7 @@ func realCases(f *field) map[index.RuleID]realCase {
 	wrong := f.indexed("wrong", "--ref", app, "--desc-platform", "linux/s390x")
 	annotated := f.annotated(hello)
 	return map[index.RuleID]realCase{
-		index.DigestMismatch:    {good: both, bad: []string{f.tampered(oneAMD)}, refused: "digest"},
+		index.DigestMismatch:    {good: both, bad: []string{f.tampered(oneAMD)}, refused: "digest-mismatch"},
 		index.NotAnImage:        {good: both, bad: []string{hello, f.chart()}, create: []string{"--format", "oci"}, severity: "error"},
 		index.ConfigUnreadable:  {good: both, bad: []string{f.headless()}, refused: "it has 0 diff IDs for 1 layers"},
 		index.EmptyList:         {good: both, bad: []string{empty}, severity: "error", neverIsKept: true},
@@ -210,8 +210,8 @@ func (f *field) judge(t *testing.T, rule index.RuleID, c realCase) {
 		}
 	}
 	if c.refused != "" {
-		if r := f.fails(t, 3, append([]string{"validate"}, c.bad...)...); !strings.Contains(r.stderr, c.refused) {
-			t.Errorf("refused with %s", r.stderr)
+		if r := f.fails(t, 3, append([]string{"validate"}, c.bad...)...); !strings.Contains(r.stdout+r.stderr, c.refused) {
+			t.Errorf("refused with %s%s", r.stdout, r.stderr)
 		}
 		return
 	}

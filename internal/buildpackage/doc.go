@@ -10,7 +10,7 @@
 // The rules look at what resolving learnt and cause no request. [BinaryArch]
 // alone reads layers, those that it is given a way to open.
 //
-// It does not judge whether a buildpack works, it does not follow references to
-// other images, and it does not verify the digests of layers that it reads; it
-// reads them to their ends, so that those who open them can.
+// It does not judge whether a buildpack works, and it does not follow references
+// to other images. Layers at hand it verifies; those that others open it reads to
+// their ends, so that they can.
 package buildpackage

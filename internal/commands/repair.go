@@ -248,7 +248,7 @@ func (a advisor) lower(f index.Finding, info index.RuleInfo) string {
 	case info.Optional && !insisted(f):
 		return a.allow(f.Rule)
 	case info.Group == index.GroupDemand:
-		return a.judged("--require", "")
+		return a.withoutValues("--require").judged()
 	case info.Group != index.GroupIntegrity:
 		return a.without("--deep").judged("--validate", "off")
 	}

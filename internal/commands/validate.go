@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -83,11 +84,13 @@ func runValidate(ctx context.Context, f *factory, o *validateOptions) error {
 		return err
 	}
 	defer c.Close()
+	f.at = nowhere // until it is known
 	result, err := c.Validate(ctx, o.request)
 	if err != nil {
 		return inList(err, list)
 	}
 	views := findingViews(f.advisorOn(list, result), result.Findings)
+	nameImages(views, result.Index)
 	if f.process.Env("GITHUB_ACTIONS") == "true" {
 		annotate(f.streams, views)
 	}
@@ -111,12 +114,13 @@ type findingView struct {
 	Message  string `json:"message"`
 	Repair   string `json:"repair,omitempty"` // what the command does not say
 	Fix      string `json:"fix,omitempty"`    // the command that repairs it
+
+	image string // what a person knows the image by
 }
 
 // advisorOn returns an advisor about what was validated: a list in local
 // storage, a published one, or sources that are no list yet.
 func (f *factory) advisorOn(list string, result client.ValidateResult) advisor {
-	f.at = nowhere
 	switch entries := result.Index.Entries(); {
 	case result.Local:
 		f.at = inStorage
@@ -157,7 +161,7 @@ func showFindings(streams *ui.Streams, views []findingView, form string) error {
 		if v.Severity == index.Note.String() && !streams.Verbose {
 			continue
 		}
-		rows = append(rows, []string{v.Severity, v.Rule, v.image(), withSentence(v.Message, v.Repair)})
+		rows = append(rows, []string{v.Severity, v.Rule, v.image, withSentence(v.Message, v.Repair)})
 		if v.Fix != "" {
 			rows = append(rows, []string{"", "", "", "repair: " + v.Fix})
 		}
@@ -179,14 +183,20 @@ func asJSON(v any) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// image is the shortest name that a person knows the image by.
-func (v findingView) image() string {
-	for _, name := range []string{v.Source, v.Platform, v.Entry} {
-		if name != "" {
-			return name
-		}
+// nameImages gives the findings names for their images: the source or, where
+// several images are from one, the platform.
+func nameImages(views []findingView, ix index.Index) {
+	from := map[string]int{}
+	for _, e := range ix.Entries() {
+		from[e.Origin.Ref]++
 	}
-	return "(list)"
+	for i, v := range views {
+		name := v.Source
+		if from[name] > 1 {
+			name = v.Platform
+		}
+		views[i].image = cmp.Or(name, v.Platform, v.Entry, "(list)")
+	}
 }
 
 // annotate writes workflow commands of GitHub Actions, which show findings
@@ -196,7 +206,7 @@ func annotate(streams *ui.Streams, views []findingView) {
 	level := map[string]string{"error": "error", "warning": "warning", "note": "notice"}
 	text := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	for _, v := range views {
-		streams.Command(fmt.Sprintf("::%s title=%s::%s", level[v.Severity], v.Rule, text.Replace(v.image()+": "+v.Message)))
+		streams.Command(fmt.Sprintf("::%s title=%s::%s", level[v.Severity], v.Rule, text.Replace(v.image+": "+v.Message)))
 	}
 }
 

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ type validationFlags struct {
 	mode, require string
 	allow         []string
 	deep          bool
+	required      func() bool // whether require was given, if only as an empty text
 }
 
 // addDeep adds the flag that has layers read, for commands that look at what is
@@ -27,6 +29,7 @@ func (v *validationFlags) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&v.mode, "validate", "auto", "`MODE` of the rules: auto, strict (warnings are errors) or off (integrity only)")
 	flags.StringSliceVar(&v.allow, "allow", nil, "Make notes of what these `RULES` find (repeatable, or separated by commas)")
 	flags.StringVar(&v.require, "require", "", "`PLATFORMS` that the list must have, separated by commas; with + at the end it may have others")
+	v.required = func() bool { return flags.Changed("require") }
 	completeValues(cmd, "require", commonPlatforms()...)
 	completeValues(cmd, "validate", "auto", "strict", "off")
 	var rules []string
@@ -46,11 +49,11 @@ func (v *validationFlags) parse() (client.Validation, error) {
 	validation.Policy.Mode, err = index.ParseMode(v.mode)
 	faults = append(faults, err)
 	for _, text := range v.allow {
-		rule, err := index.ParseRuleID(text)
+		rule, err := index.ParseRuleID(strings.TrimSpace(text))
 		faults = append(faults, err)
 		validation.Policy.Allow = append(validation.Policy.Allow, rule)
 	}
-	if v.require != "" {
+	if v.required() {
 		required, err := index.ParseRequired(v.require)
 		faults = append(faults, err)
 		validation.Require = &required

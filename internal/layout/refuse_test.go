@@ -80,7 +80,7 @@ func TestWhatIsNoLayout(t *testing.T) {
 		"another version": {append([]testhelpers.Member{member("oci-layout", `{"imageLayoutVersion":"2.0.0"}`)}, good[1:]...), `"2.0.0", want "1.0.0"`},
 		"index no JSON":   {members("{", config, image), "index.json: "},
 		"index too long":  {members(list(descriptor(imageType, image))+strings.Repeat(" ", index.MaxManifest), config, image), "more than 4194304"},
-		"config too long": {members(list(descriptor(imageType, long)), long, huge), "has 4194305 bytes, more than 4194304"},
+		"config too long": {members(list(descriptor(imageType, long)), long, huge), "config " + digest(huge) + " has 4194305 bytes, more than 4194304"},
 		"no image":        {members(list()), "refers to no image"},
 		"image for index": {members(image, config, image), "index.json: "},
 		"no manifest":     {members(list(descriptor(imageType, image)), config), "manifest " + digest(image) + " is missing"},

@@ -266,6 +266,9 @@ func (r *resolver) parts(e index.Entry) (index.Manifest, v1.Manifest, error) {
 	if m.Layers, err = r.layers(e, image.Layers); err != nil {
 		return none, image, err
 	}
+	if size := image.Config.Size; size > index.MaxManifest && image.Config.MediaType.IsConfig() {
+		return none, image, reject(index.ConfigUnreadable, e, "config %s has %d bytes, more than %d", image.Config.Digest, size, index.MaxManifest)
+	}
 	m.RawConfig, err = r.verified("config", e, image.Config)
 	return m, image, err
 }

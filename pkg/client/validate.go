@@ -24,20 +24,51 @@ type ValidateResult struct {
 
 // Validate lets all rules look as before publishing. It writes nothing.
 // Findings that would stop publishing are no error of Validate: see
-// [ValidateResult.Valid].
+// [ValidateResult.Valid]. Sources that cannot even be taken are findings, too,
+// and then the only ones; the list is empty if it could not be made.
 func (c *Client) Validate(ctx context.Context, req ValidateRequest) (ValidateResult, error) {
 	if err := req.check(); err != nil {
 		return ValidateResult{}, err
 	}
 	s, err := c.subject(ctx, req)
 	if err != nil {
-		return ValidateResult{}, err
+		return refused(subject{}, err)
 	}
 	look, err := c.inspector(ctx, req.Validation, s.manifests)
 	if err != nil {
-		return ValidateResult{}, err
+		return refused(s, err)
 	}
 	return ValidateResult{Index: s.list, Local: s.kept, Findings: look.all(s.list)}, nil
+}
+
+// refused makes a result of an error that is nothing but findings.
+func refused(s subject, err error) (ValidateResult, error) {
+	findings, ok := findingsIn(err)
+	if !ok {
+		return ValidateResult{}, err
+	}
+	return ValidateResult{Index: s.list, Local: s.kept, Findings: findings}, nil
+}
+
+// findingsIn returns the findings that an error consists of; ok is false where
+// there is something else in it.
+func findingsIn(err error) (findings []index.Finding, ok bool) {
+	joined, several := err.(interface{ Unwrap() []error })
+	if _, one := err.(*index.Fault); one || !several { //nolint:errorlint // only the outermost error counts
+		rejected, ok := errors.AsType[*index.Rejection](err)
+		if !ok {
+			return nil, false
+		}
+		return rejected.Findings, true
+	}
+	for _, one := range joined.Unwrap() {
+		more, ok := findingsIn(one)
+		if !ok {
+			return nil, false
+		}
+		findings = append(findings, more...)
+	}
+	return findings, len(findings) > 0
 }
 
 // Valid reports whether nothing was found that would stop publishing.

@@ -3,7 +3,7 @@ package index
 func integrityRules() []RuleInfo {
 	return []RuleInfo{{
 		ID: DigestMismatch, Group: GroupIntegrity, Local: Error, Publish: Error,
-		Check:  "The bytes of every manifest and config have the digest and the size of the descriptor that refers to them.",
+		Check:  "The bytes of every manifest and config, and of every layer that is read, have the digest and the size of the descriptor that refers to them.",
 		Why:    "A digest is what consumers pin and sign; content of another digest is damaged or somebody else's.",
 		Repair: "Get the source again; if it stays so, whoever serves it is at fault.",
 		Source: "https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#verification",
