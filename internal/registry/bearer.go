@@ -37,22 +37,22 @@ func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return b.away.RoundTrip(req)
 	}
 	token, _ := b.current()
-	resp, err := b.inner.RoundTrip(withToken(req, token))
-	if err != nil {
-		return nil, err
+	for own := false; ; {
+		resp, err := b.inner.RoundTrip(withToken(req, token))
+		if err != nil {
+			return nil, err
+		}
+		challenge, ok := challengeOf(req.Context(), resp)
+		if own || !ok || !strings.EqualFold(challenge.Scheme, "bearer") {
+			return resp, nil
+		}
+		if err := resp.Body.Close(); err != nil {
+			return nil, err
+		}
+		if token, own, err = b.renew(req.Context(), token, challenge.Parameters["scope"]); err != nil {
+			return nil, err
+		}
 	}
-	challenge, ok := challengeOf(req.Context(), resp)
-	if !ok || !strings.EqualFold(challenge.Scheme, "bearer") {
-		return resp, nil
-	}
-	if err := resp.Body.Close(); err != nil {
-		return nil, err
-	}
-	fresh, err := b.renew(req.Context(), token, challenge.Parameters["scope"])
-	if err != nil {
-		return nil, err
-	}
-	return b.inner.RoundTrip(withToken(req, fresh))
 }
 
 func (b *bearer) current() (token string, scopes []string) {
@@ -62,24 +62,25 @@ func (b *bearer) current() (token string, scopes []string) {
 }
 
 // renew returns a token to use after one was refused. That is the one that
-// another request got meanwhile, if it is for what is wanted. A token that could
-// not be had leaves everything as it is.
-func (b *bearer) renew(ctx context.Context, refused, wanted string) (string, error) {
+// another request got meanwhile, if it is for what is wanted; then the second
+// result is false, and the token may have expired, too. A token that could not be had leaves everything as
+// it is.
+func (b *bearer) renew(ctx context.Context, refused, wanted string) (string, bool, error) {
 	ctx, release, err := b.slots.hold(ctx, 1)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer release()
 	select {
 	case b.busy <- struct{}{}:
 	case <-ctx.Done():
-		return "", ended(ctx)
+		return "", false, ended(ctx)
 	}
 	defer func() { <-b.busy }()
 	token, scopes := b.current()
 	lacks := !covers(scopes, wanted)
 	if token != refused && !lacks {
-		return token, nil
+		return token, false, nil
 	}
 	if lacks {
 		// Some registries look at the first scope only.
@@ -87,12 +88,12 @@ func (b *bearer) renew(ctx context.Context, refused, wanted string) (string, err
 	}
 	got, err := b.exchange(ctx, scopes)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.token, b.scopes = got.Token, scopes
-	return b.token, nil
+	return b.token, true, nil
 }
 
 // covers reports whether scopes allow all that is wanted. Each is a list of

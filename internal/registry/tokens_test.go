@@ -330,6 +330,39 @@ func TestSlotsAndTokens(t *testing.T) {
 	}
 }
 
+// TestTokenOfAnotherExpires: the token that another request got meanwhile may be
+// worthless as well by the time that it is tried.
+func TestTokenOfAnotherExpires(t *testing.T) {
+	t.Parallel()
+	from := testhelpers.NewRegistry(t)
+	from.Push(t, "a/source:0", image(t, 0))
+	reg := testhelpers.NewRegistry(t, testhelpers.WithBearer("u", canary))
+	near, _ := local(t, image(t, 1))
+	ours := near.Layers[0].Digest
+	c := newClient(t, env("CNB_REGISTRY_AUTH="+basic(reg.Host, canary)))
+	far := resolve(t, c, from.Host+"/a/source:0")[0]
+	to := tagOf(t, reg.Host+"/a/list:1").Repository
+	theirs := layers(t, far)[0]
+	repo, _ := far.Origin.Repo()
+	there := make(chan struct{})
+	reg.Inject(testhelpers.Fault{Method: http.MethodHead, Match: ours.Hex, Times: 1, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		<-there // the other one needed a token for writing, and has one
+		reg.ExpireTokens()
+		next.ServeHTTP(w, r)
+	}})
+	err := c.Run(t.Context(), index.Plan{Steps: []index.Step{
+		{Kind: index.StepUpload, Digest: ours, Size: near.Layers[0].Size, To: to, Blob: near.Layers[0]},
+		{Kind: index.StepUpload, Digest: theirs, Size: sizeOf(t, far, theirs), To: to, From: repo},
+	}}, index.Watch{Done: func(s index.Step) {
+		if s.Digest == theirs {
+			close(there)
+		}
+	}})
+	if err != nil || !reg.HasBlob("a/list", ours) {
+		t.Error(err)
+	}
+}
+
 func sizeOf(t *testing.T, m index.Manifest, layer v1.Hash) int64 {
 	t.Helper()
 	image, err := index.ParseImage(m.Raw, m.MediaType)
