@@ -115,9 +115,12 @@ func classify(ctx context.Context, thing string, err error) error {
 	var answer *answerError
 	var other *transport.Error
 	var wait *waitError
+	var rejection *index.Rejection
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &rejection):
+		return &index.Fault{Kind: index.ErrInvalid, Thing: thing, Cause: rejection}
 	case errors.As(err, &fault) && fault.Thing != "":
 		return fault
 	case ctx.Err() != nil:

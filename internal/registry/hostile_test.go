@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -88,6 +89,12 @@ func TestHostileLists(t *testing.T) {
 		return listOf(strings.Split(strings.TrimSuffix(strings.Repeat(d+"\n", n), "\n"), "\n")...)
 	}
 	config := strings.Replace(v1Config, `"diff_ids":[]`, `"diff_ids":["`+other+`"]`, 1)
+	rules := map[string]index.RuleID{ // of what is a finding
+		"a list with layers": index.NotAnImage, "two lists in one": index.NotAnImage, "another spelling": index.NotAnImage,
+		"no JSON": index.NotAnImage, "Docker's schema 1": index.NotAnImage,
+		"a config that is no JSON": index.ConfigUnreadable, "a config of another size than declared": index.ConfigUnreadable,
+		"a config of a gigabyte": index.ConfigUnreadable, "a config with a diff ID too many": index.ConfigUnreadable,
+	}
 	for _, row := range []struct {
 		name string
 		make func(raw) string
@@ -158,12 +165,27 @@ func TestHostileLists(t *testing.T) {
 			_, err := newClient(t).Resolve(t.Context(), reg.Host+"/a/list:1")
 			if row.text != "" {
 				wants(t, err, index.ErrInvalid, reg.Host+"/a/list", row.text)
+				wantsRule(t, err, rules[row.name], reg.Host+"/a/list:1")
 				return
 			}
 			if err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// wantsRule wants an error to be a finding of a rule about the source ref, or
+// none where the rule is empty.
+func wantsRule(t *testing.T, err error, rule index.RuleID, ref string) {
+	t.Helper()
+	rejected, ok := errors.AsType[*index.Rejection](err)
+	switch {
+	case rule == "" && !ok:
+	case !ok || len(rejected.Findings) != 1:
+		t.Errorf("error %v, want a finding of %s", err, rule)
+	case rejected.Findings[0].Rule != rule || rejected.Findings[0].Entry.Origin.Ref != ref || rejected.Findings[0].Entry.Digest.Hex == "":
+		t.Errorf("a finding of %s about %+v, want %s about %s", rejected.Findings[0].Rule, rejected.Findings[0].Entry, rule, ref)
 	}
 }
 

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -44,17 +45,17 @@ func (c *Client) Resolve(ctx context.Context, ref string) ([]index.Manifest, err
 	if err != nil {
 		return nil, err
 	}
+	origin := index.Origin{Kind: index.SourceRegistry, Ref: ref, Repository: parsed.Context().Name()}
 	top, err := c.fetch(ctx, ref, parsed)
 	if err != nil {
-		return nil, err
+		return nil, top.refused(origin, err)
 	}
 	s, err := c.connect(ctx, parsed.Context())
 	if err != nil {
 		return nil, err
 	}
-	r := &resolution{client: c, session: s, repo: parsed.Context(), origin: index.Origin{
-		Kind: index.SourceRegistry, Ref: ref, Repository: parsed.Context().Name(), Pin: top.digest,
-	}}
+	origin.Pin = top.digest
+	r := &resolution{client: c, session: s, repo: parsed.Context(), origin: origin}
 	if top.mediaType.IsIndex() {
 		m, err := r.list(ctx, top.entry(), top.raw, []v1.Hash{top.digest})
 		return []index.Manifest{m}, err
@@ -71,13 +72,34 @@ func (d document) entry() index.Entry {
 	return index.Entry{Descriptor: v1.Descriptor{MediaType: d.mediaType, Size: int64(len(d.raw)), Digest: d.digest}}
 }
 
-// single returns an image that no list tells of.
-func (r *resolution) single(ctx context.Context, d document) (index.Manifest, error) {
-	manifest, err := index.ParseImage(d.raw, d.mediaType)
-	if err != nil {
-		return index.Manifest{}, fmt.Errorf("%w: %w", errContent, err)
+// refused returns why a document that a registry gave cannot be taken.
+func (d document) refused(origin index.Origin, err error) error {
+	fault, ok := errors.AsType[*index.Fault](err)
+	if !ok || d.digest.Hex == "" {
+		return err
 	}
 	e := d.entry()
+	e.Origin = origin
+	return &index.Fault{Kind: fault.Kind, Thing: fault.Thing, Cause: reject(index.NotAnImage, e, fault.Cause)}
+}
+
+// reject says that an image breaks a rule that nothing turns off, where its
+// content is at fault.
+func reject(rule index.RuleID, e index.Entry, err error) error {
+	if !errors.Is(err, errContent) {
+		return err
+	}
+	return &index.Rejection{Findings: []index.Finding{{Rule: rule, Severity: index.Error, Entry: e, Message: err.Error()}}}
+}
+
+// single returns an image that no list tells of.
+func (r *resolution) single(ctx context.Context, d document) (index.Manifest, error) {
+	e := d.entry()
+	e.Origin = r.origin
+	manifest, err := index.ParseImage(d.raw, d.mediaType)
+	if err != nil {
+		return index.Manifest{}, reject(index.NotAnImage, e, fmt.Errorf("%w: %w", errContent, err))
+	}
 	e.ArtifactType = manifest.ArtifactType
 	return r.image(ctx, e, d.raw)
 }
@@ -137,7 +159,7 @@ func (r *resolution) image(ctx context.Context, e index.Entry, raw []byte) (inde
 	e.Origin = r.origin
 	manifest, err := index.ParseImage(raw, e.MediaType)
 	if err != nil {
-		return index.Manifest{}, fmt.Errorf("%w: %w", errContent, err)
+		return index.Manifest{}, reject(index.NotAnImage, e, fmt.Errorf("%w: %w", errContent, err))
 	}
 	if err := r.count(raw); err != nil {
 		return index.Manifest{}, err
@@ -148,13 +170,13 @@ func (r *resolution) image(ctx context.Context, e index.Entry, raw []byte) (inde
 		return m, nil
 	}
 	if m.RawConfig, err = r.client.smallBlob(ctx, r.session, manifest.Config); err != nil {
-		return index.Manifest{}, fmt.Errorf("config %s: %w", manifest.Config.Digest, err)
+		return index.Manifest{}, reject(index.ConfigUnreadable, e, fmt.Errorf("config %s: %w", manifest.Config.Digest, err))
 	}
 	if err := r.count(m.RawConfig); err != nil {
 		return index.Manifest{}, err
 	}
 	if m.Config, err = decodeConfig(m.RawConfig, len(manifest.Layers)); err != nil {
-		return index.Manifest{}, fmt.Errorf("config %s: %w", manifest.Config.Digest, err)
+		return index.Manifest{}, reject(index.ConfigUnreadable, e, fmt.Errorf("config %s: %w", manifest.Config.Digest, err))
 	}
 	if !m.HasPlatform() {
 		m.Platform = index.ConfigPlatform(m.Config)
