@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(measureVariable); file != "" {
 		os.Exit(measure(file, os.Args[1:]))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, testhelpers.Lingering())
 }
 
 // home is a user: a home directory with a folder of pack's and a Docker

@@ -21,7 +21,7 @@ import (
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testhelpers.Lingering()) }
 
 // do sends a request on a connection of its own.
 func do(t *testing.T, method, url, body string, header ...string) (int, http.Header, string, error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testhelpers.Lingering()) }
 
 const ref = "acme/bp:1"
 

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if err = errors.Join(err, logErr, os.Setenv("HELPER_LOG", log)); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(m, testhelpers.Lingering(), goleak.Cleanup(func(code int) {
 		if err := os.RemoveAll(log); err != nil {
 			panic(err)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/buildpacks-community/pack-manifest/testhelpers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testhelpers.Lingering()) }
 
 // lab is a client over a real store in a directory of its own and over real
 // HTTP to a registry in this process.
