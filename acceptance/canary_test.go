@@ -97,7 +97,7 @@ func (s *scenario) play() {
 		s.no("add", repo+":kept", ref)
 		s.no("push", ref)
 	}
-	for _, f := range []testhelpers.Fault{
+	for i, f := range []testhelpers.Fault{ // each for a repository that has nothing yet
 		{Method: "PUT", Match: "/manifests/", Do: echo},
 		{Match: "/blobs/uploads/", Do: echo},
 		{Method: "GET", Match: "/manifests/", Do: testhelpers.Status(http.StatusForbidden, nil, "denied")},
@@ -107,7 +107,7 @@ func (s *scenario) play() {
 		{Match: "^/token$", Do: echo},
 	} {
 		s.reg.Inject(f)
-		s.do("create", host+"/acme/more:1", repo+":0", file, "--publish")
+		s.do("create", fmt.Sprintf("%s/acme/more-%d:1", host, i), repo+":0", file, "--publish")
 		s.reg.ClearFaults()
 	}
 	s.ok("list")
